@@ -1,0 +1,175 @@
+//! The last thing that runs before a learner's program: a child of the runner that joins the
+//! control group, gets mounts of its own, gives up privilege, and becomes the program.
+//!
+//! It is a process, not code between fork and exec, because the runner has threads, and
+//! because ordinary code can say what went wrong.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use rustix::{
+    mount::{MountFlags, MountPropagationFlags, mount, mount_change},
+    process::{Resource, Rlimit, Signal, setrlimit},
+    thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags},
+};
+use serde::{Deserialize, Serialize};
+
+/// The hidden argument of `lab` that runs [`main`].
+pub(crate) const COMMAND: &str = "__enter";
+/// Printed on standard error before a message of [`main`]'s own, so that the runner can tell an
+/// infrastructure failure from what the learner's program prints.
+pub(crate) const MARK: &str = "\u{1}probelab-enter: ";
+
+/// What the child is to become.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    /// Folder that the program starts in, and may write.
+    pub(crate) folder: PathBuf,
+    /// Only when privileged: who to be, what to keep, which groups to join.
+    pub(crate) identity: Option<Identity>,
+    /// Seconds of CPU time.
+    pub(crate) cpu_seconds: u64,
+}
+
+/// The learner's program as the kernel sees it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) uid: u32,
+    /// By number (include/uapi/linux/capability.h).
+    pub(crate) capabilities: Vec<u8>,
+    pub(crate) cgroups: Vec<PathBuf>,
+    /// Own mounts of tracefs and bpffs.
+    pub(crate) mounts: bool,
+}
+
+/// Entry point of the child. Only returns when something failed.
+pub(crate) fn main(args: &[OsString]) -> ExitCode {
+    let outcome = args
+        .first()
+        .and_then(|json| json.to_str())
+        .ok_or_else(|| io::Error::other("no plan given"))
+        .and_then(|json| serde_json::from_str::<Entry>(json).map_err(io::Error::other))
+        .and_then(|entry| enter(&entry));
+    let Err(error) = outcome;
+    eprintln!("{MARK}{error}");
+    ExitCode::from(3)
+}
+
+fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {
+    if let Some(identity) = &entry.identity {
+        for folder in &identity.cgroups {
+            fs::write(folder.join("cgroup.procs"), "0")
+                .map_err(|error| at("cannot join the control group", error))?;
+        }
+        if identity.mounts {
+            own_mounts(identity.uid).map_err(|error| at("cannot set up mounts", error))?;
+        }
+    }
+    limits(entry).map_err(|error| at("cannot set resource limits", error))?;
+    if let Some(identity) = &entry.identity {
+        drop_privilege(identity).map_err(|error| at("cannot drop privilege", error))?;
+    }
+    // After the change of user, which would clear it.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    rustix::thread::set_no_new_privs(true)?;
+    let error = Command::new(&entry.program)
+        .args(&entry.args)
+        .current_dir(&entry.folder)
+        .process_group(0)
+        .exec();
+    Err(at(
+        &format!("cannot run {}", entry.program.display()),
+        error,
+    ))
+}
+
+fn at(what: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// A mount namespace whose tracefs is readable and whose bpffs is new: what the program pins
+/// there is gone with its last process.
+fn own_mounts(uid: u32) -> io::Result<()> {
+    // SAFETY: unsharing the mount namespace leaves memory and descriptors as they are.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+    mount_change(
+        "/",
+        MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
+    )?;
+    crate::tracefs::show_view()?;
+    let options = c"mode=0700";
+    mount(
+        "bpf",
+        "/sys/fs/bpf",
+        "bpf",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        Some(options),
+    )?;
+    rustix::fs::chown(
+        "/sys/fs/bpf",
+        Some(Uid::from_raw(uid)),
+        Some(Gid::from_raw(uid)),
+    )?;
+    Ok(())
+}
+
+fn limits(entry: &Entry) -> io::Result<()> {
+    let both = |value| Rlimit {
+        current: Some(value),
+        maximum: Some(value),
+    };
+    setrlimit(Resource::Core, both(0))?;
+    setrlimit(Resource::Cpu, both(entry.cpu_seconds))?;
+    setrlimit(Resource::Fsize, both(64 << 20))?;
+    setrlimit(Resource::Nofile, both(1024))?;
+    if entry.identity.is_some() {
+        // Kernels before 5.11 charge BPF maps to this limit; later ones don't look at it. Without
+        // CAP_SYS_RESOURCE it can't be raised, which `machine` reports where it matters.
+        let _ = setrlimit(
+            Resource::Memlock,
+            Rlimit {
+                current: None,
+                maximum: None,
+            },
+        );
+    }
+    Ok(())
+}
+
+fn drop_privilege(identity: &Identity) -> io::Result<()> {
+    let keep = identity
+        .capabilities
+        .iter()
+        .fold(CapabilitySet::empty(), |set, number| {
+            set | CapabilitySet::from_bits_retain(1 << number)
+        });
+    rustix::thread::set_keep_capabilities(true)?;
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.uid));
+    for capability in CapabilitySet::all().difference(keep).iter() {
+        // The kernel knows fewer capabilities than the library when it is older.
+        let _ = rustix::thread::remove_capability_from_bounding_set(capability);
+    }
+    // Per thread, which is the whole process: it has only this one.
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: keep,
+            permitted: keep,
+            inheritable: keep,
+        },
+    )?;
+    for capability in keep.iter() {
+        rustix::thread::configure_capability_in_ambient_set(capability, true)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,549 @@
+//! A run of the learner's program: started, watched, stopped, cleaned up after.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    io::{self, Read},
+    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    audit::Audit,
+    cgroup::Cgroup,
+    enter::{self, Entry, Identity},
+    plan::RunSpec,
+    verdict::Failure,
+};
+
+/// Who the learner's program runs as when the runner is root. From the range that systemd keeps
+/// for dynamic users, so that it is nobody else: <https://systemd.io/UIDS-GIDS/>.
+pub const LEARNER_UID: u32 = 61_777;
+/// Time between the stop signal and the kill.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a program printed, up to the limit.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// Standard output, without the ready line.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// Processes that the program left behind; they were ended.
+    pub left_behind: usize,
+}
+
+impl Output {
+    /// The last `n` lines of standard error, for messages.
+    fn complaint(&self) -> String {
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(12)..];
+        if tail.is_empty() {
+            "It printed nothing on standard error.".to_owned()
+        } else {
+            format!("It said:\n{}", indent(tail))
+        }
+    }
+}
+
+fn indent(lines: &[&str]) -> String {
+    lines
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// How to start the learner's program. Made by [`crate::session::Session::learner`].
+#[derive(Debug)]
+pub struct Launch<'a> {
+    pub(crate) spec: &'a RunSpec,
+    pub(crate) artifacts: &'a BTreeMap<String, PathBuf>,
+    pub(crate) capabilities: &'a [u8],
+    pub(crate) privileged: bool,
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+impl Launch<'_> {
+    /// What `$NAME` in the run's arguments and environment stands for.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.values.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Starts the program and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// [`Failure::Learner`] when it ends, floods, or says nothing in time;
+    /// [`Failure::Infrastructure`] when it could not be started.
+    pub fn start(self) -> Result<Learner, Failure> {
+        let ready = self.spec.ready.clone();
+        let mut learner = self.spawn()?;
+        learner.wait_ready(&ready)?;
+        Ok(learner)
+    }
+
+    /// Starts a program that ends by itself, and waits for its end.
+    ///
+    /// # Errors
+    /// As [`Launch::start`]; also when the program ends with another status than 0.
+    pub fn run_to_end(self) -> Result<(Output, RunFolder), Failure> {
+        let mut learner = self.spawn()?;
+        let status = learner.wait_exit(learner.deadline)?;
+        learner.finish(status)
+    }
+
+    fn expand(&self, text: &str) -> String {
+        self.values
+            .iter()
+            .rev()
+            .fold(text.to_owned(), |text, (name, value)| {
+                text.replace(&format!("${name}"), value)
+            })
+    }
+
+    fn spawn(self) -> Result<Learner, Failure> {
+        let started =
+            |what: &str, error: io::Error| Failure::infrastructure(format!("{what}: {error}"));
+        let built = |name: &String| {
+            self.artifacts
+                .get(name)
+                .ok_or_else(|| Failure::infrastructure(format!("artifact {name} was not built")))
+        };
+        let folder = RunFolder::new(self.privileged)
+            .map_err(|error| started("cannot make a run folder", error))?;
+        // Copies: the learner's user may not be able to reach the build folder, and must not be
+        // able to change what is being graded.
+        let program = folder.bring(built(&self.spec.artifact)?, 0o755)?;
+        let mut env: BTreeMap<String, String> = self
+            .spec
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), self.expand(value)))
+            .collect();
+        env.extend(self.env.clone());
+        if let Some(bpf) = &self.spec.bpf {
+            let object = folder.bring(built(bpf)?, 0o644)?;
+            env.insert("LAB_BPF".into(), object.display().to_string());
+        }
+        env.insert("LAB_OUT".into(), folder.out().display().to_string());
+        let (cgroup, audit) = if self.privileged {
+            let cgroup =
+                Cgroup::create("learner").map_err(|error| started("no control group", error))?;
+            let audit = Audit::start(cgroup.path())
+                .map_err(|error| started("the audit could not start", error))?;
+            (Some(cgroup), Some(audit))
+        } else {
+            (None, None)
+        };
+        let entry = Entry {
+            program,
+            args: self
+                .spec
+                .args
+                .iter()
+                .map(|arg| OsString::from(self.expand(arg)))
+                .collect(),
+            folder: folder.out(),
+            identity: cgroup.as_ref().map(|cgroup| Identity {
+                uid: LEARNER_UID,
+                capabilities: self.capabilities.to_vec(),
+                cgroups: cgroup.folders().map(Path::to_path_buf).collect(),
+                mounts: true,
+            }),
+            cpu_seconds: u64::from(self.spec.seconds) + 5,
+        };
+        let json = serde_json::to_string(&entry).map_err(io::Error::other)?;
+        let mut child = Command::new("/proc/self/exe")
+            .args([enter::COMMAND, &json])
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("LANG", "C.UTF-8")
+            .envs(env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| started("cannot start the learner's program", error))?;
+        let limit = (self.spec.output_kib as usize) << 10;
+        let stdout = Stream::read(child.stdout.take(), limit);
+        let stderr = Stream::read(child.stderr.take(), limit);
+        Ok(Learner {
+            child,
+            stdout,
+            stderr,
+            cgroup,
+            audit,
+            folder: Some(folder),
+            deadline: Instant::now() + Duration::from_secs(self.spec.seconds.into()),
+            seconds: self.spec.seconds,
+            stop: self.spec.stop,
+            ready: String::new(),
+        })
+    }
+}
+
+/// The learner's program while it runs. Dropping it ends it and all that it started.
+#[derive(Debug)]
+pub struct Learner {
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
+    // Before `cgroup`: its perf events refer to the group.
+    audit: Option<Audit>,
+    cgroup: Option<Cgroup>,
+    folder: Option<RunFolder>,
+    deadline: Instant,
+    seconds: u32,
+    stop: i32,
+    ready: String,
+}
+
+impl Learner {
+    /// The program's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the program has in the kernel.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the run is not privileged.
+    pub fn audit(&mut self) -> Result<&mut Audit, Failure> {
+        let pids = self.cgroup.as_ref().map(Cgroup::pids).unwrap_or_default();
+        let audit = self.audit.as_mut().ok_or_else(|| {
+            Failure::infrastructure("this lab runs without root, so nothing is audited")
+        })?;
+        audit.refresh(&pids)?;
+        Ok(audit)
+    }
+
+    /// What was printed so far.
+    pub fn printed(&self) -> Output {
+        Output {
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+            left_behind: 0,
+        }
+    }
+
+    /// Sends the stop signal and waits for the end.
+    ///
+    /// # Errors
+    /// [`Failure::Learner`] when the program ended before, does not end within five seconds, or
+    /// ends with an error.
+    pub fn stop(mut self) -> Result<Output, Failure> {
+        if let Some(status) = self.child.try_wait()? {
+            return Err(Failure::learner(format!(
+                "your program {} before it was told to stop. {}",
+                describe(status),
+                self.printed().complaint()
+            )));
+        }
+        self.signal(self.stop);
+        let status = self.wait_exit(Instant::now() + GRACE)?;
+        self.finish(status).map(|(output, _)| output)
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: sends a signal to a child that has not been waited for, so its id is still its.
+        unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+    }
+
+    /// Waits for the line `ready`.
+    fn wait_ready(&mut self, ready: &str) -> Result<(), Failure> {
+        self.ready = ready.to_owned();
+        loop {
+            if self.stdout.has_line(ready, Duration::from_millis(20)) {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                // What it printed last may still be in the pipe.
+                self.drain();
+                if self.stdout.has_line(ready, Duration::ZERO) {
+                    return Ok(());
+                }
+                let output = self.printed();
+                self.own_failure(&output)?;
+                return Err(Failure::learner(format!(
+                    "your program {} before it was ready. {}",
+                    describe(status),
+                    output.complaint()
+                )));
+            }
+            self.check_flood()?;
+            if Instant::now() > self.deadline {
+                return Err(Failure::learner(format!(
+                    "your program did not print `{ready}` within {} s, so its probes were not in place. {}",
+                    self.seconds,
+                    self.printed().complaint()
+                )));
+            }
+        }
+    }
+
+    fn wait_exit(&mut self, deadline: Instant) -> Result<ExitStatus, Failure> {
+        let mut pause = Duration::from_micros(200);
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            self.check_flood()?;
+            if Instant::now() > deadline {
+                return Err(Failure::learner(if deadline == self.deadline {
+                    format!("your program did not end within {} s.", self.seconds)
+                } else {
+                    format!(
+                        "your program did not end within {} s of the signal that tells it to stop (SIGINT), and was ended by force.",
+                        GRACE.as_secs()
+                    )
+                }));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    fn check_flood(&self) -> Result<(), Failure> {
+        for (stream, name) in [
+            (&self.stdout, "standard output"),
+            (&self.stderr, "standard error"),
+        ] {
+            if let Some(limit) = stream.flooded() {
+                return Err(Failure::learner(format!(
+                    "your program printed more than {} KiB on {name} and was ended. It began with: {}",
+                    limit >> 10,
+                    stream.text().lines().next().unwrap_or_default()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what is left, waits for the last output, and judges the exit status.
+    fn finish(mut self, status: ExitStatus) -> Result<(Output, RunFolder), Failure> {
+        let left_behind = self.cgroup.as_ref().map_or(0, Cgroup::kill);
+        self.drain();
+        self.check_flood()?;
+        let mut output = self.printed();
+        output.left_behind = left_behind;
+        self.own_failure(&output)?;
+        if !status.success() {
+            return Err(Failure::learner(format!(
+                "your program {}. {}",
+                describe(status),
+                output.complaint()
+            )));
+        }
+        let ready = std::mem::take(&mut self.ready);
+        if !ready.is_empty() {
+            output.stdout = output
+                .stdout
+                .lines()
+                .filter(|line| *line != ready)
+                .map(|line| format!("{line}\n"))
+                .collect();
+        }
+        let folder = self
+            .folder
+            .take()
+            .ok_or_else(|| Failure::infrastructure("the run folder is gone"))?;
+        Ok((output, folder))
+    }
+
+    /// Tells a failure of [`enter`] from one of the program.
+    fn own_failure(&self, output: &Output) -> Result<(), Failure> {
+        match output.stderr.strip_prefix(enter::MARK) {
+            Some(message) => Err(Failure::infrastructure(message.trim())),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until both pipes are closed. A process that was left behind could keep them open,
+    /// so not for ever.
+    fn drain(&self) {
+        for stream in [&self.stdout, &self.stderr] {
+            stream.wait_closed(Duration::from_secs(1));
+        }
+    }
+}
+
+impl Drop for Learner {
+    fn drop(&mut self) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        } else if let Ok(None) = self.child.try_wait() {
+            // Without a control group the process group is what can be ended at once.
+            // SAFETY: the group was made by the child for itself; a negative id names it.
+            unsafe { libc::kill(-self.child.id().cast_signed(), libc::SIGKILL) };
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// How a program ended, as a verb phrase.
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => "ended".to_owned(),
+        (Some(code), _) => format!("ended with exit status {code}"),
+        (None, Some(libc::SIGKILL)) => {
+            "was killed (SIGKILL; too much memory is one reason)".to_owned()
+        }
+        (None, Some(libc::SIGXCPU)) => "used up its CPU time and was ended".to_owned(),
+        (None, Some(libc::SIGSEGV)) => "crashed (SIGSEGV)".to_owned(),
+        (None, Some(libc::SIGABRT)) => "aborted (SIGABRT)".to_owned(),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended in an unknown way".to_owned(),
+    }
+}
+
+/// A pipe that is read to its end by a thread, kept up to a limit.
+#[derive(Clone, Debug)]
+struct Stream {
+    state: Arc<(Mutex<State>, Condvar)>,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    flooded: bool,
+    closed: bool,
+}
+
+impl Stream {
+    fn read(pipe: Option<impl Read + Send + 'static>, limit: usize) -> Self {
+        let stream = Self {
+            state: Arc::default(),
+            limit,
+        };
+        let of_thread = stream.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            let Some(mut pipe) = pipe else { return };
+            while let Ok(n @ 1..) = pipe.read(&mut buffer) {
+                let mut state = of_thread.lock();
+                let room = of_thread.limit.saturating_sub(state.bytes.len());
+                state.bytes.extend_from_slice(&buffer[..n.min(room)]);
+                // Reading goes on, so that the program is not blocked until it is ended.
+                state.flooded |= n > room;
+                of_thread.state.1.notify_all();
+            }
+            of_thread.lock().closed = true;
+            of_thread.state.1.notify_all();
+        });
+        stream
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.lock().bytes).into_owned()
+    }
+
+    fn flooded(&self) -> Option<usize> {
+        self.lock().flooded.then_some(self.limit)
+    }
+
+    fn wait_while(&self, timeout: Duration, mut wait: impl FnMut(&State) -> bool) -> bool {
+        let guard = self.lock();
+        let (guard, _) = self
+            .state
+            .1
+            .wait_timeout_while(guard, timeout, |state| wait(state))
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = guard;
+        !wait(&mut state)
+    }
+
+    fn wait_closed(&self, timeout: Duration) {
+        self.wait_while(timeout, |state| !state.closed);
+    }
+
+    /// Whether the whole line `line` was printed, waiting for at most `timeout`.
+    fn has_line(&self, line: &str, timeout: Duration) -> bool {
+        let has = |state: &State| {
+            state
+                .bytes
+                .split_inclusive(|&byte| byte == b'\n')
+                .any(|text| {
+                    text.strip_suffix(b"\n")
+                        .is_some_and(|text| text.trim_ascii_end() == line.as_bytes())
+                })
+        };
+        self.wait_while(timeout, |state| {
+            !has(state) && !state.closed && !state.flooded
+        });
+        has(&self.lock())
+    }
+}
+
+/// A folder of one run: what the program is made of, and `out`, which it may write.
+#[derive(Debug)]
+pub struct RunFolder {
+    folder: tempfile::TempDir,
+}
+
+impl RunFolder {
+    fn new(privileged: bool) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("probelab-run-").tempdir()?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let out = folder.path().join("out");
+        fs::create_dir(&out)?;
+        if privileged {
+            std::os::unix::fs::chown(&out, Some(LEARNER_UID), Some(LEARNER_UID))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// Where the program runs, and may write files (`$LAB_OUT`).
+    pub fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// Reads a file that the program wrote to its folder.
+    ///
+    /// # Errors
+    /// [`Failure::Learner`] when there is no such plain file, or it has more than `limit` bytes.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+        let path = self.out().join(name);
+        let meta = fs::symlink_metadata(&path).map_err(|_| {
+            Failure::learner(format!(
+                "your program wrote no file {name} into its folder ($LAB_OUT)."
+            ))
+        })?;
+        if !meta.is_file() {
+            return Err(Failure::learner(format!("{name} is not a plain file.")));
+        }
+        if meta.len() > limit {
+            return Err(Failure::learner(format!(
+                "{name} has {} bytes; at most {limit} are read.",
+                meta.len()
+            )));
+        }
+        Ok(fs::read(path)?)
+    }
+
+    /// Copies a file in, under its own name.
+    fn bring(&self, from: &Path, mode: u32) -> io::Result<PathBuf> {
+        let name = from
+            .file_name()
+            .ok_or_else(|| io::Error::other("an artifact has no file name"))?;
+        let to = self.folder.path().join(name);
+        fs::copy(from, &to)?;
+        fs::set_permissions(&to, fs::Permissions::from_mode(mode))?;
+        Ok(to)
+    }
+}

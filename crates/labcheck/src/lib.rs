@@ -1,0 +1,54 @@
+//! What checks are written with.
+//!
+//! A check drives a workload that it made itself and knows the truth of, runs the learner's
+//! program from outside, audits what that program put into the kernel, and compares what it
+//! reports with the truth. The modules follow that order: [`workload`], [`learner`],
+//! [`audit`], [`session`]. [`runner`] runs the steps of one lab and turns them into results.
+//!
+//! Everything here runs in one process, as root where the lab needs the kernel. Only the
+//! learner's program and the workloads are other processes.
+
+pub mod audit;
+mod bpf;
+pub mod cgroup;
+mod enter;
+pub mod learner;
+pub mod machine;
+mod perf;
+pub mod plan;
+pub mod runner;
+pub mod session;
+mod tracefs;
+pub mod verdict;
+pub mod workload;
+
+/// What a `check.rs` starts with: `use labcheck::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        Steps,
+        audit::{Audit, Hook, Program, ProgramType},
+        learner::{Learner, Output},
+        session::Session,
+        verdict::{Failure, Stop},
+        workload::Workload,
+    };
+}
+
+/// The steps of one lab, by id: what a `check.rs` exports as `STEPS`.
+pub type Steps = &'static [(&'static str, StepFn)];
+
+/// One step: drives the learner's program and records the outcome of each check of the step.
+pub type StepFn = fn(&mut session::Session) -> Result<(), verdict::Stop>;
+
+/// Runs one of the internal commands that `lab` starts itself with, if `args` names one.
+///
+/// `lab` is one static program, so the child that drops privilege before it becomes the
+/// learner's program, and the workloads, are the same executable under hidden names. Returns
+/// `None` when the arguments are a user's.
+pub fn internal_command(args: &[std::ffi::OsString]) -> Option<std::process::ExitCode> {
+    match args.get(1)?.to_str()? {
+        enter::COMMAND => Some(enter::main(&args[2..])),
+        workload::COMMAND => Some(workload::main(&args[2..])),
+        _ => None,
+    }
+}

@@ -1,0 +1,377 @@
+//! What this machine can do, and how to make it able to: the facts behind `lab doctor` and
+//! behind a `skipped` or `error` verdict.
+
+use std::{fs, path::Path};
+
+/// One thing that labs may need.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// What was looked at: `kernel`, `btf`, `tracefs`, …
+    pub what: &'static str,
+    /// Good, bad, or bad only for some.
+    pub state: State,
+    /// One sentence: what is.
+    pub found: String,
+    /// What to do about it; empty when nothing needs doing.
+    pub fix: String,
+}
+
+/// How a [`Finding`] matters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// As it should be.
+    Good,
+    /// Labs run, with a limit that the finding names.
+    Warning,
+    /// Labs that need it can't run.
+    Bad,
+}
+
+/// The running kernel's version: major, minor.
+pub fn kernel_version() -> (u16, u16) {
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    parse_version(&release)
+}
+
+/// `6.18.44-cloud` is (6, 18); what has no number is 0.
+fn parse_version(release: &str) -> (u16, u16) {
+    let mut parts = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Whether this process may do what the check runner does.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether the kernel describes its own types.
+pub fn has_btf() -> bool {
+    Path::new("/sys/kernel/btf/vmlinux").exists()
+}
+
+/// Everything that native eBPF labs need of a machine.
+pub fn findings() -> Vec<Finding> {
+    let facts = Facts::gather();
+    facts.findings()
+}
+
+/// What [`Facts::findings`] judges; apart from it, so that the judgement can be tested.
+#[derive(Clone, Debug)]
+struct Facts {
+    kernel: (u16, u16),
+    release: String,
+    root: bool,
+    sudo: bool,
+    btf: bool,
+    tracefs: Option<&'static str>,
+    cgroup2: bool,
+    unprivileged_bpf: Option<String>,
+    memlock_bytes: Option<u64>,
+    resource_capability: bool,
+    lockdown: String,
+}
+
+impl Facts {
+    fn gather() -> Self {
+        let release = rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned();
+        let read = |path: &str| {
+            fs::read_to_string(path)
+                .ok()
+                .map(|text| text.trim().to_owned())
+        };
+        let effective = rustix::thread::capabilities(None)
+            .map_or(rustix::thread::CapabilitySet::empty(), |sets| {
+                sets.effective
+            });
+        Self {
+            kernel: parse_version(&release),
+            release,
+            root: is_root(),
+            sudo: ["/usr/bin/sudo", "/bin/sudo", "/usr/local/bin/sudo"]
+                .iter()
+                .any(|path| Path::new(path).exists()),
+            btf: has_btf(),
+            tracefs: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+                .into_iter()
+                .find(|place| {
+                    fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| {
+                        mounts
+                            .lines()
+                            .any(|line| line.split(' ').nth(4) == Some(place))
+                    })
+                }),
+            cgroup2: read("/proc/self/mountinfo")
+                .is_some_and(|mounts| mounts.contains(" - cgroup2 ")),
+            unprivileged_bpf: read("/proc/sys/kernel/unprivileged_bpf_disabled"),
+            memlock_bytes: rustix::process::getrlimit(rustix::process::Resource::Memlock).maximum,
+            resource_capability: effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE),
+            lockdown: read("/sys/kernel/security/lockdown").unwrap_or_default(),
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut all = Vec::new();
+        let mut say = |what, state, found: String, fix: &str| {
+            all.push(Finding {
+                what,
+                state,
+                found,
+                fix: if state == State::Good {
+                    String::new()
+                } else {
+                    fix.to_owned()
+                },
+            });
+        };
+        let old = self.kernel < (5, 10);
+        say(
+            "kernel",
+            if old { State::Bad } else { State::Good },
+            format!("Linux {}", self.release),
+            "Labs need Linux 5.10 or newer: use a newer kernel, or the virtual machine of the Vagrantfile.",
+        );
+        say(
+            "root",
+            if self.root || self.sudo {
+                State::Good
+            } else {
+                State::Bad
+            },
+            if self.root {
+                "you are root".to_owned()
+            } else if self.sudo {
+                "sudo is there; `lab` shows the command before it uses it".to_owned()
+            } else {
+                "you are not root, and there is no sudo".to_owned()
+            },
+            "Loading BPF programs needs root for the check (your own program runs without it). Ask for sudo, or use a virtual machine of yours.",
+        );
+        say(
+            "btf",
+            if self.btf { State::Good } else { State::Bad },
+            if self.btf {
+                "the kernel describes its types (/sys/kernel/btf/vmlinux)"
+            } else {
+                "/sys/kernel/btf/vmlinux is missing"
+            }
+            .to_owned(),
+            "Labs that read kernel structures are skipped. Use a kernel built with CONFIG_DEBUG_INFO_BTF=y; distribution kernels since 2021 are.",
+        );
+        match self.tracefs {
+            Some(place) => say("tracefs", State::Good, format!("mounted at {place}"), ""),
+            None if self.root || self.sudo => say(
+                "tracefs",
+                State::Good,
+                "not mounted; `lab` mounts it for the check only".to_owned(),
+                "",
+            ),
+            None => say(
+                "tracefs",
+                State::Bad,
+                "not mounted".to_owned(),
+                "As root: mount -t tracefs nodev /sys/kernel/tracing",
+            ),
+        }
+        say(
+            "cgroup2",
+            if self.cgroup2 {
+                State::Good
+            } else {
+                State::Bad
+            },
+            if self.cgroup2 {
+                "mounted"
+            } else {
+                "no cgroup2 hierarchy is mounted"
+            }
+            .to_owned(),
+            "As root: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified",
+        );
+        if let Some(value) = &self.unprivileged_bpf {
+            let sentence = match value.as_str() {
+                "0" => "off for nobody: any user may load some programs",
+                "1" => "off until the next boot for users without CAP_BPF",
+                _ => "off for users without CAP_BPF",
+            };
+            // Labs give the capability, so nothing needs doing either way.
+            say("unprivileged bpf", State::Good, sentence.to_owned(), "");
+        }
+        let enough =
+            self.memlock_bytes.is_none_or(|bytes| bytes >= 64 << 20) || self.resource_capability;
+        let charged = self.kernel < (5, 11);
+        say(
+            "memlock",
+            match (enough, charged) {
+                (true, _) => State::Good,
+                (false, false) => State::Warning,
+                (false, true) => State::Bad,
+            },
+            if enough {
+                "can be raised".to_owned()
+            } else {
+                format!(
+                    "limited to {} KiB, and can't be raised here{}",
+                    self.memlock_bytes.unwrap_or(0) >> 10,
+                    if charged {
+                        ""
+                    } else {
+                        "; this kernel (5.11 or newer) does not charge BPF maps to it"
+                    }
+                )
+            },
+            if charged {
+                "Before Linux 5.11 BPF maps are charged to this limit. Raise it for root: `ulimit -l unlimited`, or LimitMEMLOCK=infinity in the service that starts you."
+            } else {
+                "Nothing needs doing."
+            },
+        );
+        if self.lockdown.contains("[confidentiality]") {
+            say(
+                "lockdown",
+                State::Bad,
+                "the kernel is locked down for confidentiality".to_owned(),
+                "Reading kernel memory from BPF is refused. Boot with lockdown=integrity, or use a virtual machine.",
+            );
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Facts {
+        Facts {
+            kernel: (6, 12),
+            release: "6.12.0".into(),
+            root: true,
+            sudo: false,
+            btf: true,
+            tracefs: Some("/sys/kernel/tracing"),
+            cgroup2: true,
+            unprivileged_bpf: Some("2".into()),
+            memlock_bytes: None,
+            resource_capability: true,
+            lockdown: String::new(),
+        }
+    }
+
+    fn state(facts: &Facts, what: &str) -> State {
+        facts
+            .findings()
+            .into_iter()
+            .find(|finding| finding.what == what)
+            .expect("the finding is there")
+            .state
+    }
+
+    #[test]
+    fn a_usual_machine_has_nothing_to_mend() {
+        assert!(
+            good()
+                .findings()
+                .iter()
+                .all(|finding| finding.state == State::Good && finding.fix.is_empty())
+        );
+    }
+
+    #[test]
+    fn each_lack_is_found_and_has_a_fix() {
+        let cases: [(&str, State, Facts); 6] = [
+            (
+                "kernel",
+                State::Bad,
+                Facts {
+                    kernel: (5, 4),
+                    ..good()
+                },
+            ),
+            (
+                "root",
+                State::Bad,
+                Facts {
+                    root: false,
+                    ..good()
+                },
+            ),
+            (
+                "btf",
+                State::Bad,
+                Facts {
+                    btf: false,
+                    ..good()
+                },
+            ),
+            (
+                "tracefs",
+                State::Bad,
+                Facts {
+                    tracefs: None,
+                    root: false,
+                    ..good()
+                },
+            ),
+            (
+                "cgroup2",
+                State::Bad,
+                Facts {
+                    cgroup2: false,
+                    ..good()
+                },
+            ),
+            (
+                "lockdown",
+                State::Bad,
+                Facts {
+                    lockdown: "none integrity [confidentiality]".into(),
+                    ..good()
+                },
+            ),
+        ];
+        for (what, expected, facts) in cases {
+            let found = facts
+                .findings()
+                .into_iter()
+                .find(|finding| finding.what == what)
+                .expect("the finding is there");
+            assert_eq!(found.state, expected, "{what}");
+            assert!(!found.fix.is_empty(), "{what} has no fix");
+        }
+    }
+
+    #[test]
+    fn memlock_matters_only_before_5_11() {
+        let stuck = Facts {
+            memlock_bytes: Some(64 << 10),
+            resource_capability: false,
+            ..good()
+        };
+        assert_eq!(state(&stuck, "memlock"), State::Warning);
+        assert_eq!(
+            state(
+                &Facts {
+                    kernel: (5, 10),
+                    ..stuck
+                },
+                "memlock"
+            ),
+            State::Bad
+        );
+    }
+
+    #[test]
+    fn versions_are_read_from_any_release_name() {
+        assert_eq!(parse_version("6.18.44-fc-v669"), (6, 18));
+        assert_eq!(parse_version("5.10.0-35-cloud-amd64"), (5, 10));
+        assert_eq!(parse_version("odd"), (0, 0));
+    }
+}

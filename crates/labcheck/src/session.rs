@@ -1,0 +1,180 @@
+//! What a step is given: randomness, the learner's program, and a place to record outcomes.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+use crate::{
+    learner::Launch,
+    plan::{Plan, PlannedStep},
+    verdict::{CheckResult, Failure, Stop, Verdict},
+};
+
+/// One step being run.
+#[derive(Debug)]
+pub struct Session<'a> {
+    plan: &'a Plan,
+    step: &'a PlannedStep,
+    /// Every random choice of the step.
+    pub rng: Rng,
+    pub(crate) results: Vec<CheckResult>,
+    pub(crate) notes: Vec<String>,
+    truth: Option<String>,
+}
+
+/// Seeded randomness: the same seed, lab and step give the same choices.
+#[derive(Debug)]
+pub struct Rng(fastrand::Rng);
+
+impl Rng {
+    fn new(seed: u64, step: &str) -> Self {
+        // FNV-1a over the step's id, so that steps of one lab differ.
+        let hash = step.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(fastrand::Rng::with_seed(seed ^ hash))
+    }
+
+    /// A number of `range`.
+    pub fn between(&mut self, range: std::ops::RangeInclusive<u64>) -> u64 {
+        self.0.u64(range)
+    }
+
+    /// One of `items`, which must not be empty.
+    pub fn pick<'t, T>(&mut self, items: &'t [T]) -> &'t T {
+        &items[self.0.usize(..items.len())]
+    }
+
+    /// Puts `items` in random order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        self.0.shuffle(items);
+    }
+
+    /// A lower-case word of `letters` letters.
+    pub fn word(&mut self, letters: usize) -> String {
+        (0..letters).map(|_| self.0.lowercase()).collect()
+    }
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(plan: &'a Plan, step: &'a PlannedStep) -> Self {
+        Self {
+            plan,
+            step,
+            rng: Rng::new(plan.seed, &step.id),
+            results: Vec::new(),
+            notes: Vec::new(),
+            truth: None,
+        }
+    }
+
+    /// Says what the right answer is. Only a planted wrong answer that may know the truth is
+    /// told, in `$LAB_TRUTH`; it must fail all the same.
+    pub fn set_truth(&mut self, truth: impl ToString) {
+        self.truth = Some(truth.to_string());
+    }
+
+    /// The learner's program, to be started.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the lab declares no program for this step.
+    pub fn learner(&self) -> Result<Launch<'a>, Failure> {
+        let spec = self.step.run.as_ref().ok_or_else(|| {
+            Failure::infrastructure(format!("step {} declares no [run]", self.step.id))
+        })?;
+        let mut env = BTreeMap::new();
+        if let (true, Some(truth)) = (self.plan.tell_truth, &self.truth) {
+            env.insert("LAB_TRUTH".to_owned(), truth.clone());
+        }
+        Ok(Launch {
+            spec,
+            artifacts: &self.plan.artifacts,
+            capabilities: &self.plan.capabilities,
+            privileged: self.plan.privileged,
+            values: BTreeMap::new(),
+            env,
+        })
+    }
+
+    /// What was built under this artifact name.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when nothing was.
+    pub fn artifact(&self, name: &str) -> Result<PathBuf, Failure> {
+        self.plan
+            .artifacts
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Failure::infrastructure(format!("artifact {name} was not built")))
+    }
+
+    /// A file of the tree that was built, relative to the lab's folder.
+    pub fn file(&self, relative: &str) -> PathBuf {
+        self.plan.tree.join(relative)
+    }
+
+    /// A learner's file, for messages: `my/first-probe/ebpf/src/main.rs`, with the line where
+    /// `text` first stands in it.
+    pub fn place(&self, relative: &str, text: &str) -> String {
+        let line = fs::read_to_string(self.file(relative))
+            .ok()
+            .and_then(|source| source.lines().position(|line| line.contains(text)))
+            .map_or(String::new(), |line| format!(":{}", line + 1));
+        format!("{}/{relative}{line}", self.plan.learner_dir)
+    }
+
+    /// Records check `id`: a pass when `outcome` is one, else a fail, which ends the step.
+    ///
+    /// # Errors
+    /// [`Stop`] when the check did not pass.
+    pub fn require<T>(&mut self, id: &str, outcome: Result<T, Failure>) -> Result<T, Stop> {
+        match outcome {
+            Ok(value) => {
+                self.record(id, Verdict::Pass, String::new());
+                Ok(value)
+            }
+            Err(Failure::Learner(message)) => {
+                self.record(id, Verdict::Fail, message);
+                Err(Stop::Failed)
+            }
+            Err(Failure::Infrastructure(message)) => Err(Stop::Error(message)),
+            Err(Failure::Unsupported(message)) => Err(Stop::Skipped(message)),
+        }
+    }
+
+    /// Records check `id` as [`Session::require`] does, from a condition.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`] when `ok` is false.
+    pub fn require_that(
+        &mut self,
+        id: &str,
+        ok: bool,
+        message: impl FnOnce() -> String,
+    ) -> Result<(), Stop> {
+        self.require(
+            id,
+            if ok {
+                Ok(())
+            } else {
+                Err(Failure::Learner(message()))
+            },
+        )
+    }
+
+    /// Says something that changes no verdict.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+
+    /// Waits a little, for something that the kernel does soon but not at once.
+    pub fn settle(&self) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    fn record(&mut self, id: &str, verdict: Verdict, message: String) {
+        self.results.push(CheckResult {
+            id: id.to_owned(),
+            verdict: Some(verdict),
+            message,
+        });
+    }
+}

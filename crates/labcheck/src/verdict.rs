@@ -1,0 +1,102 @@
+//! What a check can say.
+
+use serde::{Deserialize, Serialize};
+
+/// The outcome of a check, a step or a lab.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// The learner's program is wrong: points are not given, and the message says why.
+    Fail,
+    /// This machine lacks something that the lab needs. No points are touched.
+    Skipped,
+    /// The check itself could not be done. Never the learner's fault, never a zero.
+    Error,
+}
+
+/// Why an operation of a check did not succeed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// The learner's program is at fault. The text is what the learner reads.
+    #[error("{0}")]
+    Learner(String),
+    /// The machine, or Probelab, is at fault.
+    #[error("{0}")]
+    Infrastructure(String),
+    /// This machine can't do what the lab needs.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl Failure {
+    /// A failure that the learner can mend.
+    pub fn learner(message: impl Into<String>) -> Self {
+        Self::Learner(message.into())
+    }
+
+    /// A failure that the learner can't be blamed for.
+    pub fn infrastructure(message: impl Into<String>) -> Self {
+        Self::Infrastructure(message.into())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Infrastructure(error.to_string())
+    }
+}
+
+/// Why a step ended before its last check.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// A check failed and was recorded; what follows it could not be checked.
+    Failed,
+    /// Infrastructure failed: the whole step is an error.
+    Error(String),
+    /// This machine can't run the step.
+    Skipped(String),
+}
+
+impl From<Failure> for Stop {
+    /// For operations that are not checks, such as starting a workload: whatever goes wrong
+    /// there is not the learner's fault.
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unsupported(why) => Self::Skipped(why),
+            Failure::Learner(why) | Failure::Infrastructure(why) => Self::Error(why),
+        }
+    }
+}
+
+/// The outcome of one check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The check's id, as in `lab.toml`.
+    pub id: String,
+    /// `None`: not reached, because an earlier check of the step failed.
+    pub verdict: Option<Verdict>,
+    /// What the learner reads; empty for a pass.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// The outcome of one step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepResult {
+    /// The step's id, as in `lab.toml`.
+    pub id: String,
+    /// The step's verdict: a pass needs every check of it to pass.
+    pub verdict: Verdict,
+    /// Why the step is an error or was skipped; empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// In the order of `lab.toml`.
+    pub checks: Vec<CheckResult>,
+    /// Things worth saying that change no verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}

@@ -1,0 +1,271 @@
+//! Workloads: processes that a check starts, whose every act it knows.
+//!
+//! A workload waits for a line on standard input before each act and answers with a line on
+//! standard output once it is done, so that a check knows exactly what happened between two
+//! moments. It lives until its input is closed.
+
+use std::{
+    ffi::{CString, OsStr, OsString},
+    fmt::Write as _,
+    io::{self, BufRead, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Child, ChildStdin, Command, ExitCode, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use crate::{learner::LEARNER_UID, verdict::Failure};
+
+/// The hidden argument of `lab` that runs [`main`].
+pub(crate) const COMMAND: &str = "__workload";
+
+/// A workload process. Dropping it ends it.
+#[derive(Debug)]
+pub struct Workload {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+    name: String,
+    patience: Duration,
+}
+
+impl Workload {
+    /// A process that makes system calls when told to; see [`Workload::call`].
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when it can't be started.
+    pub fn syscalls() -> Result<Self, Failure> {
+        let mut workload =
+            Self::start(Command::new("/proc/self/exe").arg(COMMAND), "the workload")?;
+        workload.expect("ready")?;
+        Ok(workload)
+    }
+
+    /// Another program as a workload, such as a Go service that `lab` built.
+    ///
+    /// `as_learner` runs it as the learner's user, which lets the learner's program read its
+    /// /proc files.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when it can't be started.
+    pub fn program(path: &Path, args: &[&OsStr], as_learner: bool) -> Result<Self, Failure> {
+        let mut command = Command::new(path);
+        command.args(args);
+        if as_learner && rustix::process::geteuid().is_root() {
+            command.uid(LEARNER_UID).gid(LEARNER_UID).current_dir("/");
+        }
+        let name = path.file_name().map_or_else(
+            || path.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        Self::start(&mut command, &name)
+    }
+
+    fn start(command: &mut Command, name: &str) -> Result<Self, Failure> {
+        // SAFETY: prctl is async-signal-safe, and its arguments are plain numbers.
+        unsafe {
+            command.pre_exec(
+                || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                    0 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                },
+            );
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map_err(|error| Failure::infrastructure(format!("cannot start {name}: {error}")))?;
+        let (send, lines) = mpsc::channel();
+        if let Some(output) = child.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if send.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(Self {
+            input: child.stdin.take(),
+            child,
+            lines,
+            name: name.to_owned(),
+            patience: Duration::from_secs(20),
+        })
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits longer (or less long) than 20 s for each answer.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Sends one line.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the workload is gone.
+    pub fn send(&mut self, line: &str) -> Result<(), Failure> {
+        let gone = |error: io::Error| {
+            Failure::infrastructure(format!("{} ended early: {error}", self.name))
+        };
+        let input = self
+            .input
+            .as_mut()
+            .ok_or_else(|| Failure::infrastructure("the workload's input is closed"))?;
+        input
+            .write_all(line.as_bytes())
+            .and_then(|()| input.write_all(b"\n"))
+            .and_then(|()| input.flush())
+            .map_err(gone)
+    }
+
+    /// The next line that the workload prints.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when none comes in time.
+    pub fn receive(&mut self) -> Result<String, Failure> {
+        self.lines.recv_timeout(self.patience).map_err(|_| {
+            let how = match self.child.try_wait() {
+                Ok(Some(status)) => format!("ended ({status})"),
+                _ => format!("did not answer within {} s", self.patience.as_secs()),
+            };
+            Failure::infrastructure(format!("{} {how}", self.name))
+        })
+    }
+
+    /// Waits for exactly this line.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when another comes, or none.
+    pub fn expect(&mut self, line: &str) -> Result<(), Failure> {
+        match self.receive()? {
+            found if found == line => Ok(()),
+            found => Err(Failure::infrastructure(format!(
+                "{} printed {found:?} where {line:?} was expected",
+                self.name
+            ))),
+        }
+    }
+
+    /// Makes these system calls, in this order: (name, how often). Names: `openat`, `getppid`,
+    /// `close`, `unlinkat`, `mkdirat`, `statx`, `readlinkat`, `umask`. Each is made exactly so
+    /// often between the call and the return of this function.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the workload is gone or knows no such call.
+    pub fn call(&mut self, calls: &[(&str, u64)]) -> Result<(), Failure> {
+        let mut line = String::new();
+        for (name, count) in calls {
+            let _ = write!(line, "{name} {count} ");
+        }
+        self.send(line.trim_end())?;
+        self.expect("done")
+    }
+
+    /// Closes the input and waits for the last line that the workload prints.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when it prints nothing.
+    pub fn finish(mut self) -> Result<String, Failure> {
+        drop(self.input.take());
+        let mut last = self.receive()?;
+        while let Ok(line) = self.lines.recv_timeout(self.patience) {
+            last = line;
+        }
+        Ok(last)
+    }
+}
+
+impl Drop for Workload {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The system calls that a workload can make, without side effects that last.
+#[cfg(target_os = "linux")]
+fn syscall(name: &str) -> Option<fn(&CString)> {
+    // Raw calls: a C library is free to use another call than the one its function is named for.
+    Some(match name {
+        // SAFETY (all of these): paths are NUL-terminated strings that outlive the call, other
+        // arguments are numbers, and the calls change nothing but this process.
+        "openat" => |path| {
+            // SAFETY: as said above; the descriptor is closed by a call that is not openat.
+            unsafe {
+                let fd = libc::syscall(
+                    libc::SYS_openat,
+                    libc::AT_FDCWD,
+                    path.as_ptr(),
+                    libc::O_RDONLY,
+                );
+                if fd >= 0 {
+                    libc::syscall(libc::SYS_close, fd);
+                }
+            }
+        },
+        // SAFETY: as said above.
+        "getppid" => |_| unsafe {
+            libc::syscall(libc::SYS_getppid);
+        },
+        // SAFETY: as said above; -1 is never an open descriptor.
+        "close" => |_| unsafe {
+            libc::syscall(libc::SYS_close, -1);
+        },
+        // SAFETY: as said above; the path does not exist.
+        "unlinkat" => |path| unsafe {
+            libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0);
+        },
+        // SAFETY: as said above; the parent does not exist, so nothing is made.
+        "mkdirat" => |path| unsafe {
+            libc::syscall(libc::SYS_mkdirat, libc::AT_FDCWD, path.as_ptr(), 0o700);
+        },
+        // SAFETY: as said above; a null buffer makes the call fail after it was entered.
+        "statx" => |path| unsafe {
+            libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), 0, 0, 0);
+        },
+        // SAFETY: as said above; a buffer of length 0 is refused after the call was entered.
+        "readlinkat" => |path| unsafe {
+            libc::syscall(libc::SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), 0, 0);
+        },
+        // SAFETY: as said above.
+        "umask" => |_| unsafe {
+            libc::syscall(libc::SYS_umask, 0o022);
+        },
+        _ => return None,
+    })
+}
+
+/// Entry point of the process behind [`Workload::syscalls`].
+pub(crate) fn main(_: &[OsString]) -> ExitCode {
+    let path = c"/nonexistent/probelab/workload".to_owned();
+    let mut out = io::stdout();
+    let mut say = move |line: &str| {
+        // A write and no more: standard output's own buffering makes no other call.
+        let _ = writeln!(out, "{line}");
+        let _ = out.flush();
+    };
+    say("ready");
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut answer = "done".to_owned();
+        for pair in words.chunks(2) {
+            match pair {
+                [name, count] => match (syscall(name), count.parse::<u64>()) {
+                    (Some(call), Ok(count)) => (0..count).for_each(|_| call(&path)),
+                    _ => answer = format!("unknown workload {name} {count}"),
+                },
+                _ => answer = "a name without a count".to_owned(),
+            }
+        }
+        say(&answer);
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,58 @@
+//! What every lab program needs and no lab teaches: find the BPF object, say that the probes
+//! are in place, wait to be told to stop.
+//!
+//! `lab` starts a learner's program with the object's path in `$LAB_BPF`, waits for the line
+//! `ready`, drives its workload, and then sends SIGINT; the program prints what it saw and ends.
+
+use std::{io::Write as _, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The path of the BPF object that `lab` built, from `$LAB_BPF`.
+///
+/// # Errors
+/// When the variable is not set, as when the program is started by hand.
+pub fn object_path() -> Result<PathBuf> {
+    std::env::var_os("LAB_BPF")
+        .map(PathBuf::from)
+        .context("LAB_BPF is not set: start this program with `lab check`, or set it to the path of a BPF object")
+}
+
+/// Reads the BPF object that `lab` built: creates its maps and readies its programs for loading.
+///
+/// # Errors
+/// When the object is missing or damaged, or the kernel refuses one of its maps.
+pub fn load() -> Result<aya::Ebpf> {
+    let path = object_path()?;
+    aya::Ebpf::load_file(&path).with_context(|| format!("cannot use the BPF object {}", path.display()))
+}
+
+/// The value that follows `name` on the command line: `--pid 1234` gives `1234` for `--pid`.
+///
+/// # Errors
+/// When the option is absent, has no value, or its value has another form than `T`.
+pub fn option<T: std::str::FromStr>(name: &str) -> Result<T> {
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        if arg == name {
+            let Some(value) = args.next() else { bail!("{name} needs a value") };
+            return value.parse().ok().with_context(|| format!("{name} {value}: not of the expected form"));
+        }
+    }
+    bail!("{name} VALUE is missing")
+}
+
+/// Says that the probes are in place, then waits for SIGINT or SIGTERM.
+///
+/// The handler is in place before the line is printed, so a signal sent on seeing it is not lost.
+///
+/// # Errors
+/// When standard output is closed or signals can't be caught.
+pub fn ready_and_wait() -> Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM])
+        .context("cannot catch signals")?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "ready").and_then(|()| out.flush()).context("cannot write to standard output")?;
+    signals.forever().next();
+    Ok(())
+}
