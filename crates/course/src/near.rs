@@ -1,0 +1,58 @@
+//! The nearest spelling of a word, for "did you mean".
+
+use std::fmt::Write;
+
+/// The choice that is most like `word`, if any is like enough to be a slip of the fingers.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    choices: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    choices
+        .into_iter()
+        .map(|choice| {
+            (
+                strsim::normalized_damerau_levenshtein(&word, choice),
+                choice,
+            )
+        })
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, choice)| choice)
+}
+
+/// "Did you mean `x`?" and then every choice, or a note that there is none.
+pub(crate) fn suggest(word: &str, choices: &[&str], no_choice: &str) -> String {
+    if choices.is_empty() {
+        return no_choice.to_owned();
+    }
+    let mut help = String::new();
+    if let Some(near) = nearest(word, choices.iter().copied()) {
+        let _ = write!(help, "did you mean `{near}`? ");
+    }
+    let _ = write!(help, "The choices are {}.", list(choices));
+    help
+}
+
+/// "`a`, `b` and `c`".
+pub(crate) fn list<S: AsRef<str>>(words: &[S]) -> String {
+    let quoted: Vec<String> = words.iter().map(|w| format!("`{}`", w.as_ref())).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [start @ .., last] => format!("{} and {last}", start.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_different_word_is_not() {
+        let choices = ["title", "part", "revision"];
+        assert_eq!(nearest("tilte", choices), Some("title"));
+        assert_eq!(nearest("Revison", choices), Some("revision"));
+        assert_eq!(nearest("zebra", choices), None);
+    }
+}
