@@ -71,7 +71,10 @@ impl Binary {
     /// Reads the tables of the file at `path`.
     pub fn open(path: impl AsRef<Path>) -> Result<Binary, Error> {
         let path = path.as_ref();
-        let failed = |source| Error::Open { path: path.to_owned(), source };
+        let failed = |source| Error::Open {
+            path: path.to_owned(),
+            source,
+        };
         let file = File::open(path).map_err(failed)?;
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(failed(std::io::Error::other("not a regular file")));
@@ -202,7 +205,9 @@ impl Binary {
 
     /// The inverse of [`Binary::runtime_to_file`].
     pub fn file_to_runtime(&self, vaddr: u64, mapping: &Mapping) -> Option<u64> {
-        let within = self.file_offset_of_vaddr(vaddr)?.checked_sub(mapping.offset)?;
+        let within = self
+            .file_offset_of_vaddr(vaddr)?
+            .checked_sub(mapping.offset)?;
         let addr = mapping.start.checked_add(within)?;
         (addr < mapping.end).then_some(addr)
     }

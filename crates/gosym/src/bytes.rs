@@ -17,7 +17,9 @@ pub(crate) fn u64_at(data: &[u8], at: usize) -> Option<u64> {
 
 /// A 64-bit offset or count that must also be an index into `data`.
 pub(crate) fn index_at(data: &[u8], at: usize) -> Option<usize> {
-    usize::try_from(u64_at(data, at)?).ok().filter(|v| *v <= data.len())
+    usize::try_from(u64_at(data, at)?)
+        .ok()
+        .filter(|v| *v <= data.len())
 }
 
 /// Longest string accepted. The longest linker names are those of deeply nested generics, a few

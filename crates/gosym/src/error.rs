@@ -5,7 +5,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     #[error("cannot open {}: {source}; check the path and that you may read it", path.display())]
-    Open { path: PathBuf, source: std::io::Error },
+    Open {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot read the binary: {0}")]
     Read(#[from] std::io::Error),
     #[error("not an ELF file; give the Linux executable itself, not a script or a package")]
@@ -18,7 +21,9 @@ pub enum Error {
     NotGo,
     #[error("built by Go {found}, whose tables lack start lines; rebuild with Go 1.20 or later")]
     TooOld { found: &'static str },
-    #[error("the Go function table is damaged: {0}; copy or build the binary again and compare sizes")]
+    #[error(
+        "the Go function table is damaged: {0}; copy or build the binary again and compare sizes"
+    )]
     Damaged(&'static str),
     #[error(
         "the runtime's module data was not found (linked by {version}); its layout is known for Go 1.20 to 1.26"

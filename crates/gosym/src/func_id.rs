@@ -163,9 +163,13 @@ mod tests {
 
     #[test]
     fn a_wrapper_calling_the_panic_machinery_is_kept() {
-        for (id, hidden) in
-            [(Normal, true), (Wrapper, true), (Gopanic, false), (Sigpanic, false), (Panicwrap, false)]
-        {
+        for (id, hidden) in [
+            (Normal, true),
+            (Wrapper, true),
+            (Gopanic, false),
+            (Sigpanic, false),
+            (Panicwrap, false),
+        ] {
             assert_eq!(id.hides_calling_wrapper(), hidden, "{id:?}");
         }
     }

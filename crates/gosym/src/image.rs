@@ -65,8 +65,16 @@ impl Layout {
         if ident[4] != elf::ELFCLASS64.0 || ident[5] != elf::ELFDATA2LSB.0 {
             let what = format!(
                 "{}-bit {}-endian",
-                if ident[4] == elf::ELFCLASS64.0 { 64 } else { 32 },
-                if ident[5] == elf::ELFDATA2LSB.0 { "little" } else { "big" },
+                if ident[4] == elf::ELFCLASS64.0 {
+                    64
+                } else {
+                    32
+                },
+                if ident[5] == elf::ELFDATA2LSB.0 {
+                    "little"
+                } else {
+                    "big"
+                },
             );
             return Err(Error::Unsupported(what));
         }
@@ -149,7 +157,9 @@ impl Layout {
     }
 
     pub fn is_code(&self, vaddr: u64) -> bool {
-        self.segments.iter().any(|s| s.executable && vaddr.wrapping_sub(s.vaddr) < s.filesz)
+        self.segments
+            .iter()
+            .any(|s| s.executable && vaddr.wrapping_sub(s.vaddr) < s.filesz)
     }
 
     /// From `vaddr` to the end of its section (of its segment where there are no sections):
@@ -162,13 +172,19 @@ impl Layout {
             .filter(|s| s.vaddr != 0)
             .find_map(|s| holds(s.vaddr, s.size).map(|d| (s.offset, d, s.size)));
         let (offset, within, size) = section.or_else(|| {
-            self.by_preference().find_map(|s| holds(s.vaddr, s.filesz).map(|d| (s.offset, d, s.filesz)))
+            self.by_preference()
+                .find_map(|s| holds(s.vaddr, s.filesz).map(|d| (s.offset, d, s.filesz)))
         })?;
         Some((offset.checked_add(within)?, size - within))
     }
 
     /// Reads part of the file; what lies beyond its end is left out.
-    pub fn read<R: Read + Seek>(&self, reader: &mut R, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
+    pub fn read<R: Read + Seek>(
+        &self,
+        reader: &mut R,
+        offset: u64,
+        len: u64,
+    ) -> Result<Vec<u8>, Error> {
         let len = len.min(self.file_len.saturating_sub(offset));
         let len = usize::try_from(len).map_err(|_| Error::Damaged("a section is too large"))?;
         let mut bytes = vec![0; len];

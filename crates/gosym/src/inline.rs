@@ -32,10 +32,22 @@ pub struct Frame {
 }
 
 /// Frames at `off` (relative to the text start) of `func`, innermost first; never empty.
-pub(crate) fn frames(tab: &Pclntab, go_func: &[u8], ids: &[FuncId], func: &RawFunc, off: u32) -> Vec<Frame> {
-    let id_of = |raw: u8| ids.get(usize::from(raw)).copied().unwrap_or(FuncId::Unknown);
+pub(crate) fn frames(
+    tab: &Pclntab,
+    go_func: &[u8],
+    ids: &[FuncId],
+    func: &RawFunc,
+    off: u32,
+) -> Vec<Frame> {
+    let id_of = |raw: u8| {
+        ids.get(usize::from(raw))
+            .copied()
+            .unwrap_or(FuncId::Unknown)
+    };
     let frame = |name_off, start_line: i32, raw_id, off, inlined| {
-        let (file, line) = tab.file_line(func, off).map_or(("?".to_owned(), 0), |(f, l)| (f.into_owned(), l));
+        let (file, line) = tab
+            .file_line(func, off)
+            .map_or(("?".to_owned(), 0), |(f, l)| (f.into_owned(), l));
         let id = id_of(raw_id);
         Frame {
             function: tab.name(name_off).into_owned(),
@@ -54,14 +66,26 @@ pub(crate) fn frames(tab: &Pclntab, go_func: &[u8], ids: &[FuncId], func: &RawFu
         let Some(call) = call_at(tree, tab.inline_index(func, off)) else {
             break;
         };
-        out.push(frame(call.name_off, call.start_line, call.func_id, off, true));
+        out.push(frame(
+            call.name_off,
+            call.start_line,
+            call.func_id,
+            off,
+            true,
+        ));
         let parent = func.entry.checked_add(call.parent_pc);
         match parent.filter(|pc| *pc < func.end) {
             Some(pc) => off = pc,
             None => break,
         }
     }
-    out.push(frame(func.name_off, func.start_line, func.func_id, off, false));
+    out.push(frame(
+        func.name_off,
+        func.start_line,
+        func.func_id,
+        off,
+        false,
+    ));
     out
 }
 

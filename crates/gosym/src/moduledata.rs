@@ -31,7 +31,13 @@ pub(crate) struct ModuleData {
     pub gofunc: u64,
 }
 
-const SECTIONS: [&str; 5] = [".go.module", ".noptrdata", ".data.rel.ro", ".data", ".data.rel.ro.local"];
+const SECTIONS: [&str; 5] = [
+    ".go.module",
+    ".noptrdata",
+    ".data.rel.ro",
+    ".data",
+    ".data.rel.ro.local",
+];
 
 pub(crate) fn find<R: Read + Seek>(
     layout: &Layout,
@@ -49,7 +55,8 @@ pub(crate) fn find<R: Read + Seek>(
             }
         })?;
     }
-    let relocated = layout.relative_relocations(reader, MAX_CANDIDATES, |_, addend| addend == tab_addr)?;
+    let relocated =
+        layout.relative_relocations(reader, MAX_CANDIDATES, |_, addend| addend == tab_addr)?;
     candidates.extend(relocated.iter().map(|(at, _)| *at));
     // Each candidate costs a pass over the relocations only if its own words do not fit.
     for at in &candidates {
@@ -105,5 +112,9 @@ fn check(layout: &Layout, tab: &Pclntab, tab_addr: u64, bytes: &[u8]) -> Option<
         && text < etext
         && layout.is_code(text)
         && layout.tail_of(gofunc).is_some();
-    fits.then_some(ModuleData { text, etext, gofunc })
+    fits.then_some(ModuleData {
+        text,
+        etext,
+        gofunc,
+    })
 }

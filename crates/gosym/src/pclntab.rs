@@ -61,12 +61,18 @@ pub(crate) struct RawFunc {
 pub(crate) fn check_magic(data: &[u8]) -> Result<(), Error> {
     match u32_at(data, 0) {
         Some(MAGIC_1_20) => Ok(()),
-        Some(MAGIC_1_18) => Err(Error::TooOld { found: "1.18 or 1.19" }),
-        Some(MAGIC_1_16) => Err(Error::TooOld { found: "1.16 or 1.17" }),
-        Some(MAGIC_1_2) => Err(Error::TooOld { found: "1.15 or earlier" }),
-        Some(other) if other.swap_bytes() == MAGIC_1_20 => {
-            Err(Error::Unsupported("little-endian with a big-endian Go function table".to_owned()))
-        }
+        Some(MAGIC_1_18) => Err(Error::TooOld {
+            found: "1.18 or 1.19",
+        }),
+        Some(MAGIC_1_16) => Err(Error::TooOld {
+            found: "1.16 or 1.17",
+        }),
+        Some(MAGIC_1_2) => Err(Error::TooOld {
+            found: "1.15 or earlier",
+        }),
+        Some(other) if other.swap_bytes() == MAGIC_1_20 => Err(Error::Unsupported(
+            "little-endian with a big-endian Go function table".to_owned(),
+        )),
         _ => Err(Error::Damaged("its first word is no known magic number")),
     }
 }
@@ -82,7 +88,8 @@ impl Pclntab {
                 "padding, instruction size or pointer size in its header do not fit the machine",
             ));
         }
-        let offset = |at| index_at(&data, at).ok_or(Error::Damaged("a header offset lies beyond its end"));
+        let offset =
+            |at| index_at(&data, at).ok_or(Error::Damaged("a header offset lies beyond its end"));
         let nfunc = offset(NFUNC_AT)?;
         let (names, cu, files) = (offset(NAMES_AT)?, offset(CU_AT)?, offset(FILES_AT)?);
         let (pcs, funcs) = (offset(PC_AT)?, offset(FUNCS_AT)?);
@@ -94,7 +101,16 @@ impl Pclntab {
         if nfunc == 0 || need.is_none_or(|n| n > data.len() - funcs) {
             return Err(Error::Damaged("its function count exceeds its size"));
         }
-        Ok(Pclntab { quantum, nfunc, names, cu, files, pcs, funcs, data })
+        Ok(Pclntab {
+            quantum,
+            nfunc,
+            names,
+            cu,
+            files,
+            pcs,
+            funcs,
+            data,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -189,9 +205,12 @@ impl Pclntab {
         if func.npcdata <= PCDATA_INL_TREE_INDEX {
             return -1;
         }
-        u32_at(&self.data, func.at + FUNC_LEN + 4 * PCDATA_INL_TREE_INDEX as usize)
-            .and_then(|table| self.pc_value(func, table, off))
-            .unwrap_or(-1)
+        u32_at(
+            &self.data,
+            func.at + FUNC_LEN + 4 * PCDATA_INL_TREE_INDEX as usize,
+        )
+        .and_then(|table| self.pc_value(func, table, off))
+        .unwrap_or(-1)
     }
 
     /// Offset of the function's inline tree from `go:func.*`.
@@ -265,9 +284,11 @@ mod tests {
 
     #[test]
     fn old_magic_numbers_name_the_release() {
-        for (magic, want) in
-            [(MAGIC_1_18, "1.18 or 1.19"), (MAGIC_1_16, "1.16 or 1.17"), (MAGIC_1_2, "1.15 or earlier")]
-        {
+        for (magic, want) in [
+            (MAGIC_1_18, "1.18 or 1.19"),
+            (MAGIC_1_16, "1.16 or 1.17"),
+            (MAGIC_1_2, "1.15 or earlier"),
+        ] {
             match check_magic(&magic.to_le_bytes()) {
                 Err(Error::TooOld { found }) => assert_eq!(found, want),
                 other => panic!("{magic:x}: {other:?}"),

@@ -32,8 +32,13 @@ fn small_binary(mode: Mode) -> Vec<u8> {
     std::fs::read(exe).expect("it was built")
 }
 
-const STRIPPED: Mode =
-    Mode { name: "stripped", flags: &["-trimpath"], ldflags: "-s -w", arch: "", external: false };
+const STRIPPED: Mode = Mode {
+    name: "stripped",
+    flags: &["-trimpath"],
+    ldflags: "-s -w",
+    arch: "",
+    external: false,
+};
 
 /// Every kind of look-up, at random places.
 fn poke(bin: &Binary, rng: &mut Rng, times: usize) -> usize {
@@ -56,7 +61,10 @@ fn poke(bin: &Binary, rng: &mut Rng, times: usize) -> usize {
 /// Where the byte pattern of a little-endian pclntab header starts.
 fn pclntab_at(bytes: &[u8]) -> usize {
     let header = [0xf1, 0xff, 0xff, 0xff, 0, 0];
-    bytes.windows(header.len()).position(|w| w == header).expect("a Go binary has one")
+    bytes
+        .windows(header.len())
+        .position(|w| w == header)
+        .expect("a Go binary has one")
 }
 
 /// Runs `damage` on a copy of `sound` `rounds` times; returns how many copies still opened.
@@ -94,7 +102,10 @@ fn flipped_bytes_anywhere_are_survived() {
             copy[at] ^= 1 << rng.below(8);
         }
     });
-    assert!(opened > 0, "no damaged copy opened: the look-ups went untested");
+    assert!(
+        opened > 0,
+        "no damaged copy opened: the look-ups went untested"
+    );
 }
 
 #[test]
@@ -166,7 +177,10 @@ fn a_binary_without_section_headers_is_read_by_its_segments() {
     bytes[0x28..0x30].fill(0);
     bytes[0x3c..0x40].fill(0);
     let bare = Binary::parse(&bytes).expect("it opens without sections");
-    let main = whole.functions().find(|f| f.name == "main.main").expect("main.main");
+    let main = whole
+        .functions()
+        .find(|f| f.name == "main.main")
+        .expect("main.main");
     assert_eq!(bare.function_at(main.entry), Some(main.clone()));
     for pc in main.entry..main.end {
         assert_eq!(bare.frames_at(pc), whole.frames_at(pc), "{pc:#x}");

@@ -22,10 +22,34 @@ struct Sample {
 }
 
 const MODES: [Mode; 5] = [
-    Mode { name: "plain", flags: &[], ldflags: "", arch: "", external: false },
-    Mode { name: "stripped", flags: &[], ldflags: "-s -w", arch: "", external: false },
-    Mode { name: "trimpath", flags: &["-trimpath"], ldflags: "", arch: "", external: false },
-    Mode { name: "pie", flags: &["-buildmode=pie"], ldflags: "", arch: "", external: false },
+    Mode {
+        name: "plain",
+        flags: &[],
+        ldflags: "",
+        arch: "",
+        external: false,
+    },
+    Mode {
+        name: "stripped",
+        flags: &[],
+        ldflags: "-s -w",
+        arch: "",
+        external: false,
+    },
+    Mode {
+        name: "trimpath",
+        flags: &["-trimpath"],
+        ldflags: "",
+        arch: "",
+        external: false,
+    },
+    Mode {
+        name: "pie",
+        flags: &["-buildmode=pie"],
+        ldflags: "",
+        arch: "",
+        external: false,
+    },
     Mode {
         name: "pie, stripped, linked by the C compiler",
         flags: &["-buildmode=pie"],
@@ -60,12 +84,19 @@ fn compare(toolchain: &str, mode: Mode) {
     let text = String::from_utf8(out.stdout).expect("UTF-8");
     let mut lines = text.lines();
     let header: Header = serde_json::from_str(lines.next().expect("a header")).expect("maps");
-    let maps: Vec<Mapping> =
-        header.maps.iter().map(|&[start, end, offset]| Mapping { start, end, offset }).collect();
+    let maps: Vec<Mapping> = header
+        .maps
+        .iter()
+        .map(|&[start, end, offset]| Mapping { start, end, offset })
+        .collect();
 
     let bin = Binary::open(&exe).expect("it opens");
     let what = format!("{toolchain}, {}", mode.name);
-    assert_eq!(bin.is_pie(), mode.flags.contains(&"-buildmode=pie"), "{what}");
+    assert_eq!(
+        bin.is_pie(),
+        mode.flags.contains(&"-buildmode=pie"),
+        "{what}"
+    );
     let minor = common::minor_version(toolchain);
     let sees_generics = minor >= 21;
     let (mut pcs, mut inlined, mut depths, mut unnamed) = (0u32, 0u32, 0u32, BTreeSet::new());
@@ -76,7 +107,11 @@ fn compare(toolchain: &str, mode: Mode) {
             .find_map(|m| bin.runtime_to_file(truth.pc, m))
             .unwrap_or_else(|| panic!("{what}: {:#x} is in no mapping", truth.pc));
         let ours = without_wrappers(bin.frames_at(pc), minor);
-        assert_eq!(ours.len(), truth.frames.len(), "{what}: {pc:#x}: {ours:#?}\n{line}");
+        assert_eq!(
+            ours.len(),
+            truth.frames.len(),
+            "{what}: {pc:#x}: {ours:#?}\n{line}"
+        );
         inlined += u32::from(ours.len() > 1);
         for (frame, (name, file, line, start)) in ours.iter().zip(&truth.frames) {
             if name.is_empty() {

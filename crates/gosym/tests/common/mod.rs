@@ -16,7 +16,9 @@ pub struct Mode {
 }
 
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/gosym").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/gosym")
+        .join(name)
 }
 
 pub fn has(tool: &str) -> bool {
@@ -43,7 +45,10 @@ pub fn go(dir: &Path, toolchain: &str, args: &[&str], envs: &[(&str, &str)]) -> 
     for name in ["GOFLAGS", "GOARCH", "GOOS"] {
         command.env_remove(name);
     }
-    command.envs(envs.iter().copied()).output().expect("go starts")
+    command
+        .envs(envs.iter().copied())
+        .output()
+        .expect("go starts")
 }
 
 pub fn build(fixture_name: &str, mode: Mode, toolchain: &str, output: &Path) {
@@ -55,7 +60,9 @@ pub fn build(fixture_name: &str, mode: Mode, toolchain: &str, output: &Path) {
     args.extend(mode.flags);
     args.push(".");
     let arch = if mode.arch.is_empty() {
-        std::env::consts::ARCH.replace("x86_64", "amd64").replace("aarch64", "arm64")
+        std::env::consts::ARCH
+            .replace("x86_64", "amd64")
+            .replace("aarch64", "arm64")
     } else {
         mode.arch.to_owned()
     };
@@ -73,9 +80,11 @@ pub fn build(fixture_name: &str, mode: Mode, toolchain: &str, output: &Path) {
 pub fn minor_version(toolchain: &str) -> u32 {
     let out = go(Path::new("."), toolchain, &["version"], &[]);
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let number = text
-        .split("go1.")
-        .nth(1)
-        .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+    let number = text.split("go1.").nth(1).and_then(|rest| {
+        rest.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
+    });
     number.unwrap_or_else(|| panic!("go version printed {text:?}"))
 }
