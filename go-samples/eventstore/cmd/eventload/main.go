@@ -55,11 +55,11 @@ func parse(args []string, stderr io.Writer) (load.Plan, error) {
 	fs.SetOutput(stderr)
 	var p load.Plan
 	fs.StringVar(&p.Addr, "addr", "127.0.0.1:8080", "`host:port` of the store; loopback only")
-	fs.Uint64Var(&p.Seed, "seed", 1, "same seed, same requests")
-	fs.IntVar(&p.Requests, "requests", 1000, "`N` requests in the stream")
+	fs.Uint64Var(&p.Stream.Seed, "seed", 1, "same seed, same requests")
+	fs.IntVar(&p.Stream.Length, "requests", 1000, "`N` requests in the stream")
 	fs.IntVar(&p.Workers, "workers", 4, "`N` requests at a time")
 	mix := fs.String("mix", "train", "train or test")
-	seconds := fs.Float64("seconds", 0, "repeat the stream for `S` seconds instead of sending it once")
+	seconds := fs.Float64("seconds", 0, "repeat the stream, each time with later times, for `S` seconds instead of sending it once")
 	if err := fs.Parse(args); err != nil {
 		return p, err
 	}
@@ -67,11 +67,11 @@ func parse(args []string, stderr io.Writer) (load.Plan, error) {
 		return p, fmt.Errorf("%q is not a flag; every option starts with --", fs.Arg(0))
 	}
 	var err error
-	if p.Mix, err = load.MixNamed(*mix); err != nil {
+	if p.Stream.Mix, err = load.MixNamed(*mix); err != nil {
 		return p, err
 	}
-	if p.Requests < 1 {
-		return p, fmt.Errorf("--requests is %d; it must be at least 1", p.Requests)
+	if p.Stream.Length < 1 {
+		return p, fmt.Errorf("--requests is %d; it must be at least 1", p.Stream.Length)
 	}
 	if p.Workers < 1 || p.Workers > 256 {
 		return p, fmt.Errorf("--workers is %d; it must be 1 to 256", p.Workers)

@@ -3,12 +3,16 @@
 // A block is immutable. Its layout, all integers little-endian base-128
 // varints unless noted:
 //
-//	magic      4 bytes  "EVB1"
-//	checksum   4 bytes  CRC-32C of all that follows, little-endian
-//	rows       uvarint
-//	min, max   varint   least and greatest time, milliseconds since 1970
-//	raw        uvarint  length of the columns before compression, bytes
-//	body       zstd frame of the columns
+//	magic     4 bytes  "EVB1"
+//	checksum  4 bytes  CRC-32C of the fields from body sum to raw, little-endian
+//	body sum  4 bytes  CRC-32C of the body, little-endian
+//	rows      uvarint
+//	min, max  varint   least and greatest time, milliseconds since 1970
+//	raw       uvarint  length of the columns before compression, bytes
+//	body      zstd frame of the columns
+//
+// The header has a checksum of its own, so that a query can skip a block by
+// its times without reading all of it.
 //
 // The columns, each preceded by its length in bytes, are: times (deltas),
 // tenants, kinds (dictionary, then an index a row), values (deltas), ids
@@ -33,6 +37,8 @@ const (
 	// MaxRows and MaxRaw bound what a block can claim before it is believed.
 	MaxRows = 1 << 20
 	MaxRaw  = 256 << 20
+
+	fixed = 12 // bytes of magic and checksums
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -78,14 +84,16 @@ func (w *Writer) Encode(rows []event.Event, values int) ([]byte, error) {
 		return nil, fmt.Errorf("%d events take %d bytes, more than a block may (%d)", len(rows), len(w.raw), MaxRaw)
 	}
 
-	out := make([]byte, 8, 64+len(w.raw)/3)
+	out := make([]byte, fixed, 64+len(w.raw)/3)
 	copy(out, magic)
 	out = binary.AppendUvarint(out, uint64(len(rows)))
 	out = binary.AppendVarint(out, minAt)
 	out = binary.AppendVarint(out, maxAt)
 	out = binary.AppendUvarint(out, uint64(len(w.raw)))
+	header := len(out)
 	out = w.zw.EncodeAll(w.raw, out)
-	binary.LittleEndian.PutUint32(out[4:], crc32.Checksum(out[8:], castagnoli))
+	binary.LittleEndian.PutUint32(out[8:], crc32.Checksum(out[header:], castagnoli))
+	binary.LittleEndian.PutUint32(out[4:], crc32.Checksum(out[8:header], castagnoli))
 	return out, nil
 }
 
@@ -145,25 +153,29 @@ type Header struct {
 	Rows         int
 	MinAt, MaxAt int64
 	Raw          int // bytes of the columns before compression
+	sum          uint32
 	body         []byte
 }
 
-// ParseHeader checks a block's checksum and reads its header.
+// ParseHeader reads and checks a block's header.
 func ParseHeader(b []byte) (Header, error) {
 	var h Header
-	if len(b) < 8 || string(b[:4]) != magic {
+	if len(b) < fixed || string(b[:4]) != magic {
 		return h, errors.New("not a block: it does not start with " + magic)
 	}
-	if crc32.Checksum(b[8:], castagnoli) != binary.LittleEndian.Uint32(b[4:]) {
-		return h, errors.New("a block's checksum is wrong: the data is damaged")
-	}
-	r := reader{buf: b[8:]}
+	r := reader{buf: b[fixed:]}
 	h.Rows = r.count(MaxRows)
 	h.MinAt, h.MaxAt = r.varint(), r.varint()
 	h.Raw = r.count(MaxRaw)
 	h.body = r.buf
+	h.sum = binary.LittleEndian.Uint32(b[8:])
 	if r.err == nil && h.Rows == 0 {
 		r.fail(errors.New("a block has no events"))
 	}
+	if r.err == nil && crc32.Checksum(b[8:len(b)-len(h.body)], castagnoli) != binary.LittleEndian.Uint32(b[4:]) {
+		r.fail(errDamaged)
+	}
 	return h, r.err
 }
+
+var errDamaged = errors.New("a block's checksum is wrong, so its data is damaged: restore the data directory from a copy")

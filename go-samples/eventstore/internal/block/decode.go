@@ -3,6 +3,7 @@ package block
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -26,6 +27,7 @@ type Reader struct {
 	raw    []byte
 	ints   []int64
 	events []event.Event
+	attrs  []event.Attr
 }
 
 // NewReader returns a Reader.
@@ -42,6 +44,9 @@ func (d *Reader) Close() { d.zr.Close() }
 
 // Decode returns the events of a block. Columns not wanted are left empty.
 func (d *Reader) Decode(h Header, want Columns) ([]event.Event, error) {
+	if crc32.Checksum(h.body, castagnoli) != h.sum {
+		return nil, errDamaged
+	}
 	raw, err := d.zr.DecodeAll(h.body, d.raw[:0])
 	if err != nil {
 		return nil, fmt.Errorf("a block can't be decompressed: %w", err)
@@ -90,7 +95,7 @@ func (d *Reader) Decode(h Header, want Columns) ([]event.Event, error) {
 		cols = append(cols, column{"ids", &ids})
 	}
 	if want&Attrs != 0 {
-		attrs.attrs(rows)
+		d.attrs = attrs.attrs(rows, d.attrs[:0])
 		cols = append(cols, column{"attributes", &attrs})
 	}
 	for _, c := range cols {
@@ -129,19 +134,20 @@ func (r *reader) ids(rows []event.Event) {
 	}
 }
 
-func (r *reader) attrs(rows []event.Event) {
+// attrs cuts the rows' attributes from one slice, which it returns. Rows that
+// got theirs before the slice had to grow keep the old memory.
+func (r *reader) attrs(rows []event.Event, flat []event.Attr) []event.Attr {
 	keys, values := r.dict(), r.dict()
 	for i := range rows {
 		n := r.count(event.MaxAttrs)
-		if r.err != nil {
-			return
-		}
 		if n == 0 {
 			continue
 		}
-		rows[i].Attrs = make([]event.Attr, n)
-		for j := range rows[i].Attrs {
-			rows[i].Attrs[j] = event.Attr{Key: r.word(keys), Value: r.word(values)}
+		start := len(flat)
+		for range n {
+			flat = append(flat, event.Attr{Key: r.word(keys), Value: r.word(values)})
 		}
+		rows[i].Attrs = flat[start:len(flat):len(flat)]
 	}
+	return flat
 }

@@ -15,11 +15,9 @@ import (
 
 // Plan is one run of the driver.
 type Plan struct {
-	Addr     string // host:port
-	Mix      Mix
-	Seed     uint64
-	Requests int // length of the stream
-	Workers  int
+	Addr    string // host:port
+	Stream  Stream
+	Workers int
 	// Duration, when not zero, repeats the stream for that long.
 	Duration time.Duration
 }
@@ -66,17 +64,17 @@ func Run(ctx context.Context, p Plan) Result {
 		wg.Go(func() { d.work(ctx) })
 	}
 	wg.Wait()
-	return Result{p.Mix.Name, p.Seed, d.requests.Load(), d.queries.Load(), d.events.Load(), d.errors.Load(),
+	return Result{p.Stream.Mix.Name, p.Stream.Seed, d.requests.Load(), d.queries.Load(), d.events.Load(), d.errors.Load(),
 		d.bytes.Load(), time.Since(start).Seconds(), d.first}
 }
 
 func (d *driver) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		i := int(d.next.Add(1) - 1)
-		if i >= d.Requests && d.Duration == 0 {
+		k := int(d.next.Add(1) - 1)
+		if k >= d.Stream.Length && d.Duration == 0 {
 			return
 		}
-		req := d.Mix.Make(d.Seed, i%d.Requests)
+		req := d.Stream.Request(k)
 		d.requests.Add(1)
 		d.bytes.Add(int64(len(req.Body)))
 		if req.Events == 0 {
@@ -87,7 +85,7 @@ func (d *driver) work(ctx context.Context) {
 		d.events.Add(n)
 		if err != nil {
 			d.errors.Add(1)
-			d.once.Do(func() { d.first = fmt.Sprintf("request %d: %v", i, err) })
+			d.once.Do(func() { d.first = fmt.Sprintf("request %d: %v", k, err) })
 		}
 	}
 }

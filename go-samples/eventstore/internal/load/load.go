@@ -1,9 +1,8 @@
-// Package load makes fixed work for the event store: request i of a seed and
-// a mix is the same bytes on every run, whoever sends it and when.
+// Package load makes fixed work for the event store: request k of a stream is
+// the same bytes on every run, whoever sends it and when.
 package load
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -25,10 +24,10 @@ type Mix struct {
 
 var (
 	// Train is mostly ingest of small batches.
-	Train = Mix{"train", 0x7261696e, 4, 40, 160, 20, 25, 70, 12,
+	Train = Mix{"train", 0x7261696e, 4, 100, 400, 20, 25, 70, 12,
 		[]string{"click", "view", "purchase", "login", "error"}}
 	// Test has more queries, larger batches, other tenants and other kinds.
-	Test = Mix{"test", 0x74657374, 7, 60, 300, 40, 45, 50, 20,
+	Test = Mix{"test", 0x74657374, 6, 150, 600, 40, 45, 50, 20,
 		[]string{"view", "click", "search", "refund", "login", "error", "timeout"}}
 )
 
@@ -52,53 +51,82 @@ type Request struct {
 // epoch is the time of the first event, 2026-01-01T00:00:00Z.
 const epoch = 1767225600000
 
-// Make returns request i of the stream of seed.
-func (m Mix) Make(seed uint64, i int) Request {
+// second is how much later each request of a stream is than the one before,
+// in the time of its events.
+const second = 1000
+
+// Stream is a sequence of requests of one mix.
+type Stream struct {
+	Mix    Mix
+	Seed   uint64
+	Length int // requests before the stream repeats
+}
+
+// Request returns request k. After Length requests the stream repeats with
+// later times, so that a query finds as much in each lap as in the first.
+func (s Stream) Request(k int) Request {
+	m, i := s.Mix, uint64(k%s.Length)
 	// PCG streams of neighbouring states are related at first; mixing i keeps
 	// neighbouring requests apart.
-	r := rand.New(rand.NewPCG(seed^m.salt<<32, uint64(i)*0x9e3779b97f4a7c15+m.salt))
+	r := rand.New(rand.NewPCG(s.Seed^m.salt<<32, i*0x9e3779b97f4a7c15+m.salt))
 	if r.IntN(100) < m.queries {
-		return Request{Method: "GET", Path: m.query(r, i)}
+		return Request{Method: "GET", Path: m.query(r, k)}
 	}
 	n := m.minBatch + r.IntN(m.maxBatch-m.minBatch+1)
 	array := r.IntN(100) < m.arrays
-	var b bytes.Buffer
-	at := int64(epoch) + int64(i)*1000
-	for k := range n {
+	b := make([]byte, 0, n*180)
+	at := int64(epoch) + int64(k)*second
+	for j := range n {
 		switch {
-		case array && k == 0:
-			b.WriteByte('[')
+		case array && j == 0:
+			b = append(b, '[')
 		case array:
-			b.WriteString(",\n")
+			b = append(b, ',', '\n')
 		}
 		at += int64(r.IntN(20))
-		m.event(&b, r, i, k, at)
+		b = m.event(b, r, k, j, at)
 		if !array {
-			b.WriteByte('\n')
+			b = append(b, '\n')
 		}
 	}
 	if array {
-		b.WriteString("]\n")
+		b = append(b, ']', '\n')
 	}
-	return Request{"POST", "/ingest", b.Bytes(), n}
+	return Request{"POST", "/ingest", b, n}
 }
 
-func (m Mix) event(b *bytes.Buffer, r *rand.Rand, i, k int, at int64) {
-	fmt.Fprintf(b, `{"id":"%s-%08x-%04x","tenant":"%s","kind":"%s","at":`, m.Name, i, k, m.tenant(r), m.kind(r))
+// event appends one event. It builds bytes by hand, because the driver shares
+// the machine with the program that it measures.
+func (m Mix) event(b []byte, r *rand.Rand, k, j int, at int64) []byte {
+	b = append(b, `{"id":"`...)
+	b = append(b, m.Name...)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, int64(k)*10_000+int64(j), 16)
+	b = append(b, `","tenant":"`...)
+	b = append(b, m.tenant(r)...)
+	b = append(b, `","kind":"`...)
+	b = append(b, m.kind(r)...)
+	b = append(b, `","at":`...)
 	if r.IntN(100) < m.rfc3339 {
-		b.WriteByte('"')
-		b.WriteString(time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z07:00"))
-		b.WriteByte('"')
+		b = time.UnixMilli(at).UTC().AppendFormat(b, `"2006-01-02T15:04:05.000Z07:00"`)
 	} else {
-		b.WriteString(strconv.FormatInt(at, 10))
+		b = strconv.AppendInt(b, at, 10)
 	}
+	b = append(b, `,"value":`...)
 	// Exponential, like latencies and prices: many small, few large.
-	fmt.Fprintf(b, `,"value":%d`, int64(r.ExpFloat64()*900)-20)
+	b = strconv.AppendInt(b, int64(r.ExpFloat64()*900)-20, 10)
 	if r.IntN(100) < m.attrs {
-		fmt.Fprintf(b, `,"attrs":{"region":"%s","status":"%d","agent":"client/%d.%d \"%s\""}`,
-			regions[r.IntN(len(regions))], 200+100*(r.IntN(12)/4), 1+r.IntN(4), r.IntN(10), plans[r.IntN(len(plans))])
+		b = append(b, `,"attrs":{"region":"`...)
+		b = append(b, regions[r.IntN(len(regions))]...)
+		b = append(b, `","status":"`...)
+		b = strconv.AppendInt(b, int64(200+100*(r.IntN(12)/4)), 10)
+		b = append(b, `","agent":"client/`...)
+		b = strconv.AppendInt(b, int64(1+r.IntN(40)), 10)
+		b = append(b, ` \"`...)
+		b = append(b, plans[r.IntN(len(plans))]...)
+		b = append(b, `\""}`...)
 	}
-	b.WriteByte('}')
+	return append(b, '}')
 }
 
 var (
@@ -108,17 +136,17 @@ var (
 
 // tenant favours low numbers, as a few customers send most events.
 func (m Mix) tenant(r *rand.Rand) string {
-	return fmt.Sprintf("%s-%02d", m.Name, min(r.IntN(m.tenants), r.IntN(m.tenants)))
+	return m.Name + "-" + strconv.Itoa(10+min(r.IntN(m.tenants), r.IntN(m.tenants)))
 }
 
 func (m Mix) kind(r *rand.Rand) string {
 	return m.kinds[min(r.IntN(len(m.kinds)), r.IntN(len(m.kinds)))]
 }
 
-// query asks about events of the last minutes before request i.
-func (m Mix) query(r *rand.Rand, i int) string {
-	to := int64(epoch) + int64(i)*1000
-	from := max(epoch, to-int64(60_000*(1+r.IntN(5))))
+// query asks about the half to two minutes before request k.
+func (m Mix) query(r *rand.Rand, k int) string {
+	to := int64(epoch) + int64(k)*second
+	from := max(epoch, to-int64(1+r.IntN(4))*30*second)
 	agg := []string{"count", "sum", "p95"}[r.IntN(3)]
 	by := []string{"kind", "tenant", "attr.region", "attr.status"}[r.IntN(4)]
 	path := fmt.Sprintf("/query?agg=%s&by=%s&from=%d&to=%d", agg, by, from, to)
