@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use crate::id::Slug;
-use crate::table::{At, Doc, Table, kind};
+use crate::table::{At, Doc, Table};
 
 /// One `course.toml` as read, before it is compared with the labs that there are.
 pub(crate) struct Config {
@@ -167,9 +167,8 @@ fn read_weights(t: &Table<'_>) -> Vec<(At<Slug>, f64)> {
             None => t.doc.report(
                 &value.span(),
                 format!(
-                    "the weight of `{}` must be a number from 0 to 100, and here it is {}",
-                    lab.value,
-                    kind(value)
+                    "the weight of `{}` is not a number from 0 to 100",
+                    lab.value
                 ),
                 "not a weight",
                 "1 is a lab's usual weight; 0 takes it out of the total",

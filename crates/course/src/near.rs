@@ -1,7 +1,5 @@
 //! The nearest spelling of a word, for "did you mean".
 
-use std::fmt::Write;
-
 /// The choice that is most like `word`, if any is like enough to be a slip of the fingers.
 pub(crate) fn nearest<'a>(
     word: &str,
@@ -21,17 +19,15 @@ pub(crate) fn nearest<'a>(
         .map(|(_, choice)| choice)
 }
 
-/// "Did you mean `x`?" and then every choice, or a note that there is none.
+/// The nearest choice, and every choice while that is a short list.
 pub(crate) fn suggest(word: &str, choices: &[&str], no_choice: &str) -> String {
-    if choices.is_empty() {
-        return no_choice.to_owned();
+    match (nearest(word, choices.iter().copied()), choices) {
+        (_, []) => no_choice.to_owned(),
+        (_, [only]) => format!("the only choice is `{only}`"),
+        (Some(near), _) if choices.len() > 8 => format!("did you mean `{near}`?"),
+        (Some(near), _) => format!("did you mean `{near}`? The choices are {}", list(choices)),
+        (None, _) => format!("the choices are {}", list(choices)),
     }
-    let mut help = String::new();
-    if let Some(near) = nearest(word, choices.iter().copied()) {
-        let _ = write!(help, "did you mean `{near}`? ");
-    }
-    let _ = write!(help, "The choices are {}.", list(choices));
-    help
 }
 
 /// "`a`, `b` and `c`".

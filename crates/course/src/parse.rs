@@ -9,6 +9,8 @@ pub use needs::PROGRAM_TYPES;
 
 use std::path::{Path, PathBuf};
 
+use artifact::Artifacts;
+
 use crate::id::{CheckId, ID_RULE, Slug, StepId};
 use crate::lab::{Lab, Starter, Step, Where, Wrong};
 use crate::near::{list, suggest};
@@ -73,14 +75,21 @@ fn whole(
     });
     let needs = needs::needs(&mut t);
     let edit = files::edit(&mut t, folder);
+    let before_artifacts = doc.count();
     let artifacts = artifact::artifacts(&mut t, folder);
+    let artifacts = Artifacts {
+        sound: doc.count() == before_artifacts,
+        all: artifacts,
+    };
     let run = artifact::run(&mut t, &artifacts, None);
     let before_steps = doc.count();
     let steps = step::steps(&mut t, &artifacts, run.as_ref());
     // A step that could not be read would make every mention of it a mistake too.
     let steps_sound = doc.count() == before_steps;
     let starter = starter(&mut t, steps_sound.then_some(&steps));
+    let before_wrongs = doc.count();
     let wrong = wrongs(&mut t, steps_sound.then_some(&steps), folder, &edit);
+    let wrongs_sound = doc.count() == before_wrongs;
     for at in t.strings("requires") {
         if let Some(slug) = doc.id::<Slug>(&at, "a lab's slug") {
             requires.push(At {
@@ -103,14 +112,14 @@ fn whole(
         where_: where_?,
         needs,
         edit,
-        artifacts,
+        artifacts: artifacts.all,
         run,
         starter: starter?,
         steps,
         wrong,
         requires: requires.iter().map(|r| r.value.clone()).collect(),
     };
-    if !lab.stays_out_of_the_kernel() && !lab.wrong.iter().any(|w| w.knows_truth) {
+    if wrongs_sound && !lab.stays_out_of_the_kernel() && !lab.wrong.iter().any(|w| w.knows_truth) {
         doc.report(
             &(0..0),
             "no planted wrong answer knows the truth",
@@ -215,7 +224,7 @@ fn check_help(check: &CheckId, wanted: &Step, steps: &[Step]) -> String {
     }
     let ids: Vec<&str> = wanted.checks.iter().map(CheckId::as_str).collect();
     let known = suggest(check.as_str(), &ids, "the step has no check yet");
-    format!("{known} A new check goes into the step's `checks` first.")
+    format!("{known}. A new check goes into the step's `checks` first.")
 }
 
 fn wrongs(

@@ -69,7 +69,7 @@ fn check_first_steps(config: &Config, track: &RawTrack, place: &str, labs: &[Lab
                     count.value, slug.value
                 ),
                 "more than there are",
-                format!("write a count from 1 to {steps}, or remove the line to ask for all"),
+                format!("ask for {steps} at most, or remove the line to ask for all"),
             );
         }
     }
@@ -96,7 +96,7 @@ pub(crate) fn course(
     });
     let (default_track, from) =
         layers().find_map(|config| config.default_track.as_ref().map(|at| (at, config)))?;
-    if !tracks.iter().any(|t| t.name == default_track.value) {
+    if !tracks.is_empty() && !tracks.iter().any(|t| t.name == default_track.value) {
         let names: Vec<&str> = tracks.iter().map(|t| t.name.as_str()).collect();
         from.doc.report(
             &default_track.span,

@@ -113,7 +113,9 @@ impl<'d> Table<'d> {
     }
 
     fn find(&mut self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.table.get(key)
     }
 
@@ -169,8 +171,7 @@ impl<'d> Table<'d> {
     }
 
     pub(crate) fn str(&mut self, key: &'static str, example: &str) -> Option<At<&'d str>> {
-        if !self.has(key) {
-            self.known.push(key);
+        if !self.know(key) {
             self.missing(key, example);
             return None;
         }
@@ -230,8 +231,7 @@ impl<'d> Table<'d> {
         range: RangeInclusive<u32>,
         example: &str,
     ) -> Option<At<u32>> {
-        if !self.has(key) {
-            self.known.push(key);
+        if !self.know(key) {
             self.missing(key, example);
             return None;
         }

@@ -10,6 +10,13 @@ use crate::lab::{Artifact, ArtifactKind, OutputFormat, Run, Signal};
 use crate::near::{list, suggest};
 use crate::table::{At, Doc, Table, kind};
 
+/// A lab's artifacts, and whether they were read without a mistake: one that was not would make
+/// every mention of it a mistake too.
+pub(super) struct Artifacts {
+    pub(super) all: Vec<Artifact>,
+    pub(super) sound: bool,
+}
+
 pub(super) fn artifacts(lab: &mut Table<'_>, folder: &Folder) -> Vec<Artifact> {
     let doc = lab.doc;
     let mut all: Vec<Artifact> = Vec::new();
@@ -100,7 +107,7 @@ fn only_for(
 }
 
 /// Reads `[run]`. A step's own overrides, key by key, that of the lab (`base`).
-pub(super) fn run(t: &mut Table<'_>, artifacts: &[Artifact], base: Option<&Run>) -> Option<Run> {
+pub(super) fn run(t: &mut Table<'_>, artifacts: &Artifacts, base: Option<&Run>) -> Option<Run> {
     let mut r = t.table("run", "a run")?;
     let doc = r.doc;
     let artifact_at = match base {
@@ -183,11 +190,14 @@ pub(super) fn run(t: &mut Table<'_>, artifacts: &[Artifact], base: Option<&Run>)
 pub(super) fn known<'a>(
     doc: &Doc,
     at: &At<&str>,
-    artifacts: &'a [Artifact],
+    artifacts: &'a Artifacts,
 ) -> Option<&'a Artifact> {
-    let found = artifacts.iter().find(|a| a.name == *at.value);
+    if !artifacts.sound {
+        return None;
+    }
+    let found = artifacts.all.iter().find(|a| a.name == *at.value);
     if found.is_none() {
-        let names: Vec<&str> = artifacts.iter().map(|a| a.name.as_str()).collect();
+        let names: Vec<&str> = artifacts.all.iter().map(|a| a.name.as_str()).collect();
         doc.report(
             &at.span,
             format!("no artifact is called `{}`", at.value),
@@ -236,7 +246,7 @@ fn env(run: &mut Table<'_>) -> BTreeMap<String, String> {
 }
 
 /// Reads a list of artifact names.
-pub(super) fn names(t: &mut Table<'_>, artifacts: &[Artifact]) -> Option<Vec<Slug>> {
+pub(super) fn names(t: &mut Table<'_>, artifacts: &Artifacts) -> Option<Vec<Slug>> {
     if !t.know("artifacts") {
         return None;
     }

@@ -206,6 +206,10 @@ pub(super) fn solution(doc: &Doc, folder: &Folder, edit: &[PathBuf]) {
 }
 
 fn strangers(files: &[PathBuf], edit: &[PathBuf]) -> Vec<PathBuf> {
+    if edit.is_empty() {
+        // Told of already; then every file would be a stranger.
+        return Vec::new();
+    }
     files
         .iter()
         .filter(|f| !edit.contains(f))

@@ -1,12 +1,12 @@
 //! `[[step]]` and its hints.
 
-use super::artifact;
+use super::artifact::{self, Artifacts};
 use crate::id::{CheckId, StepId};
-use crate::lab::{Artifact, Hint, Run, Step};
+use crate::lab::{Hint, Run, Step};
 use crate::near::suggest;
 use crate::table::{Doc, Table};
 
-pub(super) fn steps(lab: &mut Table<'_>, artifacts: &[Artifact], run: Option<&Run>) -> Vec<Step> {
+pub(super) fn steps(lab: &mut Table<'_>, artifacts: &Artifacts, run: Option<&Run>) -> Vec<Step> {
     let doc = lab.doc;
     let mut all: Vec<Step> = Vec::new();
     let tables = lab.tables("step", "a step");
@@ -98,7 +98,8 @@ fn hints(t: &mut Table<'_>, checks: &[CheckId]) -> Vec<Hint> {
         let level = h.int("level", 1..=3, "1").map(|l| l.value);
         let on = h.opt_str("on").and_then(|at| {
             let id = doc.id::<CheckId>(&at, "a check's id")?;
-            if !checks.contains(&id) {
+            // A step without checks is told of that alone.
+            if !checks.is_empty() && !checks.contains(&id) {
                 let ids: Vec<&str> = checks.iter().map(CheckId::as_str).collect();
                 doc.report(
                     &at.span,
