@@ -1,1 +1,47 @@
-//! goprof
+//! From raw stacks of a Go process to a pprof profile that `go build -pgo` can use, and back.
+//!
+//! - [`Samples`]: raw stacks and how often each was seen.
+//! - [`Symbolizer`]: addresses to logical frames, as the Go runtime itself would tell them.
+//! - [`ProfileBuilder`], [`encode`]: the pprof file, the same bytes for the same input.
+//! - [`read`], [`check`]: a pprof from anywhere, and whether Go's compiler can use it.
+//! - [`folded`], [`flame_graph`]: the same profile as text and as a picture.
+//!
+//! Shapes: a stack lists its leaf first; in [`folded`] output the root comes first, as flame graph
+//! tools expect. Addresses are those of the running process. Lines are 1-based, 0 is unknown.
+//! Durations and periods are nanoseconds.
+//!
+//! What Go's compiler reads from a profile is in `cmd/internal/pgo/pprof.go` and
+//! `internal/profile/graph.go`: the first sample type that is samples/count or cpu/nanoseconds,
+//! and from each sample its first two locations with all their inlined lines. Callers and callees
+//! are matched by linker name, call sites by `line - start_line`.
+
+mod builder;
+mod check;
+mod error;
+mod flame;
+mod maps;
+pub mod pprof;
+mod process;
+mod read;
+mod samples;
+mod symbolize;
+
+pub use builder::{Frame, Location, MappedFile, Meta, ProfileBuilder, encode};
+pub use check::{Expect, Finding, Severity, check, check_with};
+pub use error::Error;
+pub use flame::{flame_graph, folded};
+pub use maps::{MapEntry, parse_maps};
+pub use process::for_process;
+pub use read::{DEFAULT_LIMIT, read, read_limited};
+pub use samples::Samples;
+pub use symbolize::{Stack, Symbolizer};
+
+/// Symbolises every stack and builds the profile. Stacks of which nothing is left (the whole stack
+/// was `runtime.goexit`, say) are not in it.
+pub fn to_profile(samples: &Samples, symbolizer: &mut Symbolizer, meta: Meta) -> pprof::Profile {
+    let mut builder = ProfileBuilder::new(meta, symbolizer.mapped_files());
+    for (stack, count) in samples.iter() {
+        builder.add(symbolizer.stack(stack).locations, count);
+    }
+    builder.finish()
+}

@@ -1,0 +1,35 @@
+/// What can be wrong with the input. Each message says what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(
+        "line {line} of the stacks: {what}; each line is `COUNT ADDR;ADDR;…`, hexadecimal, leaf first"
+    )]
+    Stacks { line: usize, what: String },
+    #[error("line {line} of the memory map: {what}; expected the format of /proc/PID/maps")]
+    Maps { line: usize, what: String },
+    #[error(
+        "cannot read the memory map of process {pid}: {source}; is it still running, and may you trace it?"
+    )]
+    Process { pid: u32, source: std::io::Error },
+    #[error("process {pid} runs no Go code that can be read: {why}")]
+    NoGoCode { pid: u32, why: String },
+    #[error("the profile is empty (0 bytes); record it again")]
+    Empty,
+    #[error(
+        "this is the text that `go tool preprofile` writes, not a pprof; give the pprof it was made from"
+    )]
+    Preprofile,
+    #[error("the profile's gzip data is damaged: {0}; copy or record it again")]
+    Gzip(std::io::Error),
+    #[error(
+        "the profile is larger than {limit} bytes once unpacked; raise the limit if you trust its source"
+    )]
+    TooLarge { limit: u64 },
+    #[error("not a pprof profile: {0}; give a file written by a profiler in pprof format")]
+    Proto(#[from] prost::DecodeError),
+    #[error("the profile contradicts itself: {0}; record it again")]
+    Invalid(String),
+    #[error("cannot draw the flame graph: {0}")]
+    FlameGraph(String),
+}

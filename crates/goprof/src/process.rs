@@ -1,0 +1,65 @@
+//! Opening the binaries of a running process.
+
+use std::path::PathBuf;
+
+use gosym::Binary;
+
+use crate::{Error, MapEntry, Symbolizer, parse_maps};
+
+/// A symbolizer for the process as it is mapped now. Binaries are opened as the process has them:
+/// also when they were replaced or deleted since, or lie in another mount namespace.
+pub fn for_process(pid: u32) -> Result<Symbolizer, Error> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/maps"))
+        .map_err(|source| Error::Process { pid, source })?;
+    let mut problem = None;
+    let symbolizer = Symbolizer::new(&parse_maps(&text)?, |entry| {
+        let opened = candidates(pid, entry).into_iter().map(Binary::open);
+        let mut first_error = None;
+        for result in opened {
+            match result {
+                Ok(binary) => return Some(binary),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        let what = first_error.map(|error| format!("{}: {error}", entry.path));
+        problem = problem.take().or(what);
+        None
+    });
+    if symbolizer.has_go() {
+        Ok(symbolizer)
+    } else {
+        let why = problem.unwrap_or_else(|| "no executable file is mapped".to_owned());
+        Err(Error::NoGoCode { pid, why })
+    }
+}
+
+/// `map_files` is exact but needs privilege; the path under the process's root is right unless the
+/// file was replaced.
+fn candidates(pid: u32, entry: &MapEntry) -> Vec<PathBuf> {
+    let m = &entry.mapping;
+    let mut paths = vec![format!("/proc/{pid}/map_files/{:x}-{:x}", m.start, m.end).into()];
+    if !entry.deleted {
+        paths.push(format!("/proc/{pid}/root{}", entry.path).into());
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_without_go_is_told_so() {
+        let error = for_process(std::process::id()).expect_err("this test is Rust");
+        let text = error.to_string();
+        assert!(text.contains("runs no Go code"), "{text}");
+        assert!(text.contains("not a Go program"), "{text}");
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_told_so() {
+        // Beyond the kernel's largest pid, 2^22.
+        let error = for_process(1 << 23).expect_err("no such process");
+        assert!(error.to_string().contains("is it still running"), "{error}");
+    }
+}
