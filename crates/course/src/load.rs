@@ -127,6 +127,8 @@ impl Course {
 
 #[derive(Default)]
 struct Loader {
+    /// Some lab could not be read at all.
+    unread: bool,
     problems: Vec<Problem>,
     labs: Vec<Parsed>,
 }
@@ -153,7 +155,7 @@ impl Loader {
         self.requirements(&planned);
         let labs: Vec<Lab> = self.labs.iter_mut().filter_map(|p| p.lab.take()).collect();
         // A lab that can't be read would make every mention of it a mistake too.
-        if labs.len() == self.labs.len() {
+        if !self.unread && labs.len() == self.labs.len() {
             for config in [&base, &own].into_iter().flatten() {
                 select::check_mentions(config, &labs, &planned);
             }
@@ -233,6 +235,7 @@ impl Loader {
                 continue;
             }
             let Some((number, slug)) = folder_name(&name) else {
+                self.unread = true;
                 self.problems.push(Problem::about(
                     &place,
                     format!("the folder {place} is not named NNN-slug"),
@@ -252,8 +255,9 @@ impl Loader {
                 dir: dir.clone(),
             };
             let toml = format!("{place}/lab.toml");
-            if let Some(text) = self.read(&dir.join("lab.toml"), &toml, "it declares the lab") {
-                self.labs.push(parse::lab(&folder, &text));
+            match self.read(&dir.join("lab.toml"), &toml, "it declares the lab") {
+                Some(text) => self.labs.push(parse::lab(&folder, &text)),
+                None => self.unread = true,
             }
         }
         self.labs.sort_by_key(|p| p.folder.number);

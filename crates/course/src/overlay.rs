@@ -70,7 +70,7 @@ pub enum OverlayError {
         path: PathBuf,
     },
     /// Reading or writing failed.
-    #[error("{} could not be {what}: {source}", path.display())]
+    #[error("{} could not be {what}: {reason}", path.display())]
     #[diagnostic(help("check that it is there, is yours and that the disk has room"))]
     Io {
         /// "read" or "written".
@@ -78,7 +78,7 @@ pub enum OverlayError {
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -138,11 +138,11 @@ struct File {
     runs: bool,
 }
 
-fn failed(what: &'static str, path: &Path, source: io::Error) -> OverlayError {
+fn failed(what: &'static str, path: &Path, reason: io::Error) -> OverlayError {
     OverlayError::Io {
         what,
         path: path.to_owned(),
-        source,
+        reason,
     }
 }
 

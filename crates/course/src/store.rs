@@ -44,7 +44,7 @@ pub enum ProgressError {
         found: String,
     },
     /// Reading or writing failed.
-    #[error("progress could not be {what} {}: {source}", path.display())]
+    #[error("progress could not be {what} {}: {reason}", path.display())]
     #[diagnostic(help(
         "check that the folder is there, is yours and has room; points are unchanged"
     ))]
@@ -54,7 +54,7 @@ pub enum ProgressError {
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn read(dir: &Path) -> Result<Contents, ProgressError> {
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Contents::Nothing),
-        Err(source) => return Err(io_error("read from", &path, source)),
+        Err(e) => return Err(io_error("read from", &path, e)),
     };
     let head: Head = match serde_json::from_slice(&bytes) {
         Ok(head) => head,
@@ -184,10 +184,10 @@ pub(crate) fn write(dir: &Path, state: &State) -> Result<(), ProgressError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(failed)
 }
 
-fn io_error(what: &'static str, path: &Path, source: io::Error) -> ProgressError {
+fn io_error(what: &'static str, path: &Path, reason: io::Error) -> ProgressError {
     ProgressError::Io {
         what,
         path: path.to_owned(),
-        source,
+        reason,
     }
 }

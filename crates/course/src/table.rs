@@ -132,7 +132,7 @@ impl<'d> Table<'d> {
         self.doc.report(
             &self.span,
             format!("{} lacks the key `{key}`", self.what),
-            format!("`{key}` is missing from this table"),
+            format!("`{key}` is missing"),
             format!("add a line like `{key} = {example}`"),
         );
     }

@@ -1,4 +1,5 @@
 //! `kill -9` at any moment: the progress file stays whole and never goes back.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

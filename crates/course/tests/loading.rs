@@ -1,4 +1,5 @@
 //! A sound course loads as written; names, tracks and an instructor's choices work.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -6,7 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{COURSE, Fixture, LAB, render};
-use course::{Course, Progress, Signal, Slug, StepId, StepResult, Verdict};
+use course::{
+    Arch, Capability, Course, KernelVersion, Needs, Progress, Signal, Slug, StepId, StepResult,
+    Verdict,
+};
 
 fn slug(text: &str) -> Slug {
     Slug::new(text).unwrap()
@@ -59,6 +63,48 @@ fn a_sound_lab_is_read_as_written() {
 }
 
 #[test]
+fn needs_of_every_kind_are_read() {
+    let fixture = Fixture::sound();
+    let start = LAB.find("[needs]").unwrap();
+    let end = LAB.find("[[artifact]]").unwrap();
+    let needs = "[needs]\nkernel = \"6.6\"\nconfig = [\"CONFIG_BPF_LSM\"]\nbtf = true\n\
+                 program-types = [\"lsm\"]\nhelpers = [\"bpf_get_stackid\"]\n\
+                 attach = [\"lsm-mac\"]\ncapabilities = [\"sys-admin\"]\n\
+                 modules = [\"veth\"]\narch = [\"x86_64\"]\ntools = [\"go\", \"bpf-linker\"]\n\n";
+    let text = format!("{}{needs}{}", &LAB[..start], &LAB[end..]);
+    fixture.lab("010-first-probe", &text);
+    let course = fixture.load().unwrap();
+    let expected = Needs {
+        kernel: Some(KernelVersion { major: 6, minor: 6 }),
+        config: vec!["CONFIG_BPF_LSM".to_owned()],
+        btf: true,
+        program_types: vec!["lsm".to_owned()],
+        helpers: vec!["bpf_get_stackid".to_owned()],
+        attach: vec!["lsm-mac".to_owned()],
+        capabilities: vec![Capability::SYS_ADMIN],
+        modules: vec!["veth".to_owned()],
+        arch: vec![Arch::X86_64],
+        tools: vec!["go".to_owned(), "bpf-linker".to_owned()],
+    };
+    assert_eq!(course.labs[0].needs, expected);
+}
+
+#[test]
+fn mistakes_can_be_shown_a_line_each() {
+    let fixture = Fixture::sound();
+    fixture.edit("labs/010-first-probe/lab.toml", "points = 10", "points = 0");
+    let problems = fixture.load().unwrap_err();
+    let lines: Vec<String> = problems.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "labs/010-first-probe/lab.toml:37: `points` must be from 1 to 100, and here it is 0 \
+          (choose a whole number from 1 to 100)"
+        ]
+    );
+}
+
+#[test]
 fn a_steps_run_overrides_the_labs_key_by_key() {
     let fixture = Fixture::sound();
     let with_run = LAB.replace(
@@ -92,10 +138,10 @@ fn a_name_that_no_lab_has_gets_the_nearest() {
         ("none", "990"),
     ] {
         let error = course.find(name).unwrap_err();
-        insta::assert_snapshot!(format!("not-found-{case}"), render(&error));
+        insta::assert_snapshot!(format!("not-found-{case}"), render(&error, 100));
     }
     let error = course.track(Some("go-pog")).unwrap_err();
-    insta::assert_snapshot!("not-found-track", render(&error));
+    insta::assert_snapshot!("not-found-track", render(&error, 100));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What progress remembers, and what it does with a file that it can't read.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -154,15 +154,21 @@ impl Fixture {
     /// What a learner or author sees, with the temporary folder's name taken out.
     pub fn show(&self, diagnostic: &dyn Diagnostic) -> String {
         let root = self.root().display().to_string();
-        render(diagnostic).replace(&root, "ROOT")
+        // The folder's name must not decide where lines break.
+        let wide = render(diagnostic, 1000);
+        if wide.contains(&root) {
+            wide.replace(&root, "ROOT")
+        } else {
+            render(diagnostic, 100)
+        }
     }
 }
 
-/// The diagnostic as a terminal of 100 columns without colour shows it.
-pub fn render(diagnostic: &dyn Diagnostic) -> String {
+/// The diagnostic as a terminal of that width without colour shows it.
+pub fn render(diagnostic: &dyn Diagnostic, width: usize) -> String {
     let mut text = String::new();
     GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
-        .with_width(100)
+        .with_width(width)
         .render_report(&mut text, diagnostic)
         .unwrap();
     // Lines of source are padded; a file kept in git need not be.
