@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -38,7 +37,7 @@ func TestMistakesOfUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stderr strings.Builder
-			cmd := exec.Command(filepath.Join(bin, tc.prog), tc.args...)
+			cmd := exec.Command(program(t, tc.prog), tc.args...)
 			cmd.Stderr = &stderr
 			err := cmd.Run()
 			var exit *exec.ExitError
@@ -49,8 +48,9 @@ func TestMistakesOfUse(t *testing.T) {
 	}
 }
 
-func replay(args ...string) *exec.Cmd {
-	return exec.Command(filepath.Join(bin, "eventstore"), append([]string{"replay"}, args...)...)
+func replay(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.Command(program(t, "eventstore"), append([]string{"replay"}, args...)...)
 }
 
 func line(tenant string, value int) string {
@@ -59,7 +59,7 @@ func line(tenant string, value int) string {
 
 // A caller can feed one event, see it handled, and only then decide on the next.
 func TestReplayHandlesALineAtATime(t *testing.T) {
-	cmd := replay("--data", t.TempDir(), "--ack")
+	cmd := replay(t, "--data", t.TempDir(), "--ack")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestReplaySummary(t *testing.T) {
 		lines = append(lines, line(tenant, i))
 		raw[tenant] += len(lines[i])
 	}
-	cmd := replay("--data", t.TempDir(), "--block-events", "4")
+	cmd := replay(t, "--data", t.TempDir(), "--block-events", "4")
 	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n"))
 	out, err := cmd.Output()
 	if err != nil {
@@ -132,7 +132,7 @@ func TestReplaySummary(t *testing.T) {
 
 func TestReplayStopsAtABadLine(t *testing.T) {
 	data := t.TempDir()
-	cmd := replay("--data", data)
+	cmd := replay(t, "--data", data)
 	cmd.Stdin = strings.NewReader(line("t", 1) + "\n" + line("t", 2) + "\nnonsense\n" + line("t", 3) + "\n")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

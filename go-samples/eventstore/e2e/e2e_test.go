@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,21 +20,44 @@ import (
 
 var bin string // directory of the built programs
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) { os.Exit(runIn(m)) }
 
-func buildAndRun(m *testing.M) int {
+func runIn(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "eventstore-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // only a temporary directory stays behind
+	defer func() { _ = os.RemoveAll(dir) }() // at worst a temporary directory stays behind
 	bin = dir
-	if out, err := exec.Command("go", "build", "-o", dir+"/", "../cmd/...").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-		return 1
-	}
 	return m.Run()
+}
+
+var build = sync.OnceValue(func() error {
+	// The go command reuses a test's result unless something changed that the
+	// test itself looked at, and what its child go build reads does not count.
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command("go", "build", "-o", bin+"/", "../cmd/...").CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// program returns the path of a built program.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(bin, name)
 }
 
 // daemon is a running eventstore serve.
@@ -46,7 +71,7 @@ type daemon struct {
 func start(t *testing.T, data string, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{}
-	d.cmd = exec.Command(filepath.Join(bin, "eventstore"),
+	d.cmd = exec.Command(program(t, "eventstore"),
 		append([]string{"serve", "--addr", "127.0.0.1:0", "--data", data}, args...)...)
 	d.cmd.Stderr = &d.stderr
 	out, err := d.cmd.StdoutPipe()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -50,7 +49,7 @@ func truths(t *testing.T, mix load.Mix, seed uint64, requests int) (all []truth)
 func TestAggregatesEqualTheTruth(t *testing.T) {
 	const seed, requests = 11, 60
 	d := start(t, t.TempDir(), "--block-events", "500")
-	out, err := exec.Command(filepath.Join(bin, "eventload"), "--addr", d.addr, "--mix", "test",
+	out, err := exec.Command(program(t, "eventload"), "--addr", d.addr, "--mix", "test",
 		"--seed", fmt.Sprint(seed), "--requests", fmt.Sprint(requests), "--workers", "3").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"debug/elf"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -13,7 +12,7 @@ const ingestPath = "probelab.dev/go-samples/eventstore/internal/ingest."
 var probed = []string{"RecordSize", "RouteTenant", "SealBlock"}
 
 func TestProbedFunctionsHaveSymbols(t *testing.T) {
-	f, err := elf.Open(filepath.Join(bin, "eventstore"))
+	f, err := elf.Open(program(t, "eventstore"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +35,7 @@ func TestProbedFunctionsHaveSymbols(t *testing.T) {
 }
 
 func TestGoToolNmShowsThem(t *testing.T) {
-	out, err := exec.Command("go", "tool", "nm", filepath.Join(bin, "eventstore")).Output()
+	out, err := exec.Command("go", "tool", "nm", program(t, "eventstore")).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +50,7 @@ func TestGoToolNmShowsThem(t *testing.T) {
 // after the stack has grown, and a probe there would fire twice for one call.
 func TestProbedFunctionsEnterOnce(t *testing.T) {
 	out, err := exec.Command("go", "tool", "objdump", "-s", `internal/ingest\.(`+strings.Join(probed, "|")+`)$`,
-		filepath.Join(bin, "eventstore")).Output()
+		program(t, "eventstore")).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

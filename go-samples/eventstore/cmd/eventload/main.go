@@ -30,7 +30,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	plan, err := parse(args, stderr)
+	plan, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -50,9 +50,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func parse(args []string, stderr io.Writer) (load.Plan, error) {
+func parse(args []string, stdout io.Writer) (load.Plan, error) {
 	fs := flag.NewFlagSet("eventload", flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs.SetOutput(io.Discard) // mistakes are reported once, by run
 	var p load.Plan
 	fs.StringVar(&p.Addr, "addr", "127.0.0.1:8080", "`host:port` of the store; loopback only")
 	fs.Uint64Var(&p.Stream.Seed, "seed", 1, "same seed, same requests")
@@ -60,8 +60,12 @@ func parse(args []string, stderr io.Writer) (load.Plan, error) {
 	fs.IntVar(&p.Workers, "workers", 4, "`N` requests at a time")
 	mix := fs.String("mix", "train", "train or test")
 	seconds := fs.Float64("seconds", 0, "repeat the stream, each time with later times, for `S` seconds instead of sending it once")
-	if err := fs.Parse(args); err != nil {
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fs.SetOutput(stdout)
+		fs.Usage()
 		return p, err
+	} else if err != nil {
+		return p, fmt.Errorf("%w; eventload --help lists the options", err)
 	}
 	if fs.NArg() > 0 {
 		return p, fmt.Errorf("%q is not a flag; every option starts with --", fs.Arg(0))

@@ -49,7 +49,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	case "serve":
 		return serve(args[1:], stdout, stderr)
 	case "replay":
-		return replay(args[1:], stdin, stdout, stderr)
+		return replay(args[1:], stdin, stdout)
 	case "help", "-h", "--help":
 		_, err := io.WriteString(stdout, usage)
 		return err
@@ -64,21 +64,22 @@ type common struct {
 	blockEvents int
 }
 
-func newCommon(name string, stderr io.Writer) *common {
+func newCommon(name string) *common {
 	c := &common{fs: flag.NewFlagSet("eventstore "+name, flag.ContinueOnError)}
-	c.fs.SetOutput(stderr)
+	c.fs.SetOutput(io.Discard) // mistakes are reported once, by main
 	c.fs.StringVar(&c.data, "data", "", "`directory` of the database; made if missing")
 	c.fs.IntVar(&c.blockEvents, "block-events", ingest.DefaultBlockEvents,
 		fmt.Sprintf("seal a shard's block at `N` events, 1 to %d", ingest.MaxBlockEvents))
 	return c
 }
 
-func (c *common) parse(args []string) error {
-	// ContinueOnError: the flag package has printed the mistake and the flags.
+func (c *common) parse(args []string, stdout io.Writer) error {
 	if err := c.fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		c.fs.SetOutput(stdout)
+		c.fs.Usage()
 		return err
 	} else if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w; %s --help lists the options", errUsage, err, c.fs.Name())
 	}
 	if c.fs.NArg() > 0 {
 		return fmt.Errorf("%w: %q is not a flag; every option starts with --", errUsage, c.fs.Arg(0))

@@ -9,7 +9,6 @@ import (
 
 	"probelab.dev/go-samples/eventstore/internal/event"
 	"probelab.dev/go-samples/eventstore/internal/ingest"
-	"probelab.dev/go-samples/eventstore/internal/server"
 )
 
 // summary is the line that replay prints at the end; sizes in bytes.
@@ -29,10 +28,10 @@ type tenantSummary struct {
 
 // replay stores events from stdin, one a line. It stores one event before it
 // looks at the next line, so that each can be watched on its own.
-func replay(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	c := newCommon("replay", stderr)
+func replay(args []string, stdin io.Reader, stdout io.Writer) error {
+	c := newCommon("replay")
 	ack := c.fs.Bool("ack", false, "print each line's number once its event is handled")
-	if err := c.parse(args); err != nil {
+	if err := c.parse(args, stdout); err != nil {
 		return err
 	}
 	sum := summary{ByTenant: map[string]*tenantSummary{}}
@@ -76,7 +75,7 @@ func replayLines(in *ingest.Ingester, stdin io.Reader, handled func(line int, r 
 		if len(lines.Bytes()) == 0 {
 			continue
 		}
-		rec, err := server.DecodeLine(dec, lines.Bytes())
+		rec, err := ingest.ParseLine(dec, lines.Bytes())
 		if err != nil {
 			return fmt.Errorf("line %d: %w; the lines before it are stored: mend it and replay from there", n, err)
 		}

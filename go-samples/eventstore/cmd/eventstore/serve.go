@@ -19,10 +19,10 @@ import (
 const drainTime = 10 * time.Second
 
 func serve(args []string, stdout, stderr io.Writer) error {
-	c := newCommon("serve", stderr)
+	c := newCommon("serve")
 	addr := c.fs.String("addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
 	expose := c.fs.Bool("expose", false, "allow an address that other machines can reach (there is no authentication)")
-	if err := c.parse(args); err != nil {
+	if err := c.parse(args, stdout); err != nil {
 		return err
 	}
 	if err := checkAddr(*addr, *expose); err != nil {

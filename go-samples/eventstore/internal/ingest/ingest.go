@@ -83,14 +83,14 @@ func Open(st *store.Store, blockEvents int, d Durability, decode event.Decoder) 
 		store: st, writer: w, blockEvents: blockEvents, durability: d,
 		queue: make(chan *job, maxGroup), done: make(chan struct{}),
 	}
-	if err := st.Pending(func(e store.Entry) error { return g.recover(e, decode) }); err != nil {
+	if err := st.Pending(func(e store.Entry) error { return g.restore(e, decode) }); err != nil {
 		return nil, err
 	}
 	go g.run()
 	return g, nil
 }
 
-func (g *Ingester) recover(e store.Entry, decode event.Decoder) error {
+func (g *Ingester) restore(e store.Entry, decode event.Decoder) error {
 	if e.Shard < 0 || e.Shard >= Shards {
 		return fmt.Errorf("the store has events of shard %d; this program has shards 0 to %d", e.Shard, Shards-1)
 	}

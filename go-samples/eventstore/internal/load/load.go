@@ -24,10 +24,10 @@ type Mix struct {
 
 var (
 	// Train is mostly ingest of small batches.
-	Train = Mix{"train", 0x7261696e, 4, 100, 400, 20, 25, 70, 12,
+	Train = Mix{"train", 0x7261696e, 10, 100, 400, 20, 25, 70, 12,
 		[]string{"click", "view", "purchase", "login", "error"}}
 	// Test has more queries, larger batches, other tenants and other kinds.
-	Test = Mix{"test", 0x74657374, 6, 150, 600, 40, 45, 50, 20,
+	Test = Mix{"test", 0x74657374, 15, 150, 600, 40, 45, 50, 20,
 		[]string{"view", "click", "search", "refund", "login", "error", "timeout"}}
 )
 

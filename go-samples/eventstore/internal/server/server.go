@@ -65,7 +65,7 @@ func (s *Server) ingest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	dec := s.decoders.Get().(*event.JSON)
-	records, err := decodeBody(dec, body)
+	records, err := ingest.ParseBody(dec, body)
 	s.decoders.Put(dec)
 	if err != nil {
 		s.reply(w, &s.metrics.ingest, http.StatusBadRequest, failure{err.Error() + "; no event of this request was stored"})

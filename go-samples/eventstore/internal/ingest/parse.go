@@ -1,32 +1,31 @@
-package server
+package ingest
 
 import (
 	"bytes"
 	"fmt"
 
 	"probelab.dev/go-samples/eventstore/internal/event"
-	"probelab.dev/go-samples/eventstore/internal/ingest"
 )
 
-// decodeBody reads a JSON array of events, or one event a line. Raw fields of
+// ParseBody reads a JSON array of events, or one event a line. Raw fields of
 // the records point into body.
-func decodeBody(dec event.Decoder, body []byte) ([]ingest.Record, error) {
+func ParseBody(dec event.Decoder, body []byte) ([]Record, error) {
 	start := skipSpace(body, 0)
 	if start < len(body) && body[start] == '[' {
-		return decodeArray(dec, body, start+1)
+		return parseArray(dec, body, start+1)
 	}
-	return decodeLines(dec, body)
+	return parseLines(dec, body)
 }
 
-func decodeLines(dec event.Decoder, body []byte) ([]ingest.Record, error) {
-	records := make([]ingest.Record, 0, bytes.Count(body, []byte{'\n'})+1)
+func parseLines(dec event.Decoder, body []byte) ([]Record, error) {
+	records := make([]Record, 0, bytes.Count(body, []byte{'\n'})+1)
 	for line := 1; len(body) > 0; line++ {
 		raw, rest, _ := bytes.Cut(body, []byte{'\n'})
 		body = rest
 		if skipSpace(raw, 0) == len(raw) {
 			continue
 		}
-		rec, err := DecodeLine(dec, raw)
+		rec, err := ParseLine(dec, raw)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
@@ -35,9 +34,9 @@ func decodeLines(dec event.Decoder, body []byte) ([]ingest.Record, error) {
 	return records, nil
 }
 
-// DecodeLine reads the one event that a line holds.
-func DecodeLine(dec event.Decoder, raw []byte) (ingest.Record, error) {
-	rec := ingest.Record{Raw: raw}
+// ParseLine reads the one event that a line holds.
+func ParseLine(dec event.Decoder, raw []byte) (Record, error) {
+	rec := Record{Raw: raw}
 	n, err := dec.Decode(raw, &rec.Event)
 	if err == nil && skipSpace(raw, n) != len(raw) {
 		err = &event.SyntaxError{Offset: n, Msg: "something follows the event; put one event on a line"}
@@ -45,14 +44,14 @@ func DecodeLine(dec event.Decoder, raw []byte) (ingest.Record, error) {
 	return rec, err
 }
 
-func decodeArray(dec event.Decoder, body []byte, pos int) ([]ingest.Record, error) {
-	var records []ingest.Record
+func parseArray(dec event.Decoder, body []byte, pos int) ([]Record, error) {
+	var records []Record
 	for {
 		pos = skipSpace(body, pos)
 		if len(records) == 0 && pos < len(body) && body[pos] == ']' {
 			break
 		}
-		var rec ingest.Record
+		var rec Record
 		n, err := dec.Decode(body[pos:], &rec.Event)
 		if err != nil {
 			return nil, fmt.Errorf("event %d: %w", len(records)+1, err)
