@@ -61,7 +61,7 @@ fn compare(flags: &[&str]) {
     let maps = parse_maps(maps).expect("maps");
     let mut symbolizer = Symbolizer::new(&maps, |entry| Binary::open(&entry.path).ok());
     let situations = situations(stacks);
-    assert_eq!(situations.len(), 11, "{flags:?}");
+    assert_eq!(situations.len(), 12, "{flags:?}");
     for situation in &situations {
         let stack = symbolizer.stack(&situation.raw);
         let ours: Vec<_> = stack

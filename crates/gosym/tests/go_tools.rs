@@ -92,6 +92,34 @@ fn lines_agree_with_addr2line_on_both_machines() {
     }
 }
 
+/// Each function against the symbols that `go tool nm` lists; returns how many there are.
+fn symbols_agree(exe: &Path) -> usize {
+    let bin = Binary::open(exe).expect("it opens");
+    let listing = tool(&["nm", exe.to_str().expect("UTF-8")], "");
+    let symbols: std::collections::HashSet<(u64, &str)> = listing
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.trim().splitn(3, ' ');
+            let addr = u64::from_str_radix(fields.next()?, 16).ok()?;
+            let kind = fields.next()?;
+            (kind.eq_ignore_ascii_case("t")).then_some((addr, fields.next()?))
+        })
+        .collect();
+    let mut seen = 0;
+    for function in bin.functions() {
+        // In the symbol table alone the middle dot becomes a full stop, and assembly functions of
+        // the stack calling convention get a suffix.
+        let name = function.name.replace('·', ".");
+        let stack_abi = format!("{name}.abi0");
+        let known = [name.as_str(), stack_abi.as_str()]
+            .iter()
+            .any(|name| symbols.contains(&(function.entry, *name)));
+        assert!(known, "{}: {:#x} {name}", exe.display(), function.entry);
+        seen += 1;
+    }
+    seen
+}
+
 #[test]
 fn every_function_is_a_symbol_of_nm_at_the_same_address() {
     if !common::has("go") {
@@ -99,32 +127,32 @@ fn every_function_is_a_symbol_of_nm_at_the_same_address() {
     }
     for arch in ["amd64", "arm64"] {
         let (_dir, exe) = built("tiny", arch);
-        let bin = Binary::open(&exe).expect("it opens");
-        let listing = tool(&["nm", exe.to_str().expect("UTF-8")], "");
-        let symbols: std::collections::HashSet<(u64, &str)> = listing
-            .lines()
-            .filter_map(|line| {
-                let mut fields = line.trim().splitn(3, ' ');
-                let addr = u64::from_str_radix(fields.next()?, 16).ok()?;
-                let kind = fields.next()?;
-                (kind.eq_ignore_ascii_case("t")).then_some((addr, fields.next()?))
-            })
-            .collect();
-        let mut seen = 0;
-        for function in bin.functions() {
-            let name = function.name.as_ref();
-            // In the symbol table alone the middle dot becomes a full stop, and assembly functions
-            // of the stack calling convention get a suffix.
-            let name = &name.replace('·', ".");
-            let stack_abi = format!("{name}.abi0");
-            let known = [name.as_str(), stack_abi.as_str()]
-                .iter()
-                .any(|name| symbols.contains(&(function.entry, *name)));
-            assert!(known, "{arch}: {:#x} {name}", function.entry);
-            seen += 1;
-        }
+        let seen = symbols_agree(&exe);
         assert!(seen > 500, "{arch}: only {seen} functions");
     }
+}
+
+#[test]
+fn a_shared_object_for_c_is_read_like_a_program() {
+    if !common::has("go") {
+        return;
+    }
+    if Command::new("gcc").arg("--version").output().is_err() {
+        eprintln!("skipped: no C compiler");
+        return;
+    }
+    let mode = Mode {
+        name: "c-shared",
+        flags: &["-buildmode=c-shared"],
+        ldflags: "",
+        arch: "",
+        external: true,
+    };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let exe = dir.path().join("tiny.so");
+    common::build("tiny", mode, "local", &exe);
+    let seen = symbols_agree(&exe);
+    assert!(seen > 500, "only {seen} functions");
 }
 
 #[test]

@@ -320,6 +320,14 @@ impl Audit {
         }))
     }
 
+    /// How often `program` ran since it was looked up.
+    pub fn runs_since(&self, program: &Program) -> u64 {
+        self.programs
+            .iter()
+            .find(|now| now.id == program.id)
+            .map_or(0, |now| now.runs.saturating_sub(program.runs))
+    }
+
     /// One of the program's maps, by name (its first 15 bytes).
     ///
     /// # Errors

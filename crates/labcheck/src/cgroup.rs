@@ -86,6 +86,32 @@ impl Cgroup {
         pids(&self.path)
     }
 
+    /// Stops (or lets go on) every process in the group, and waits until that holds. A stopped
+    /// process makes no system call, whatever signals it handles.
+    ///
+    /// # Errors
+    /// On kernels before 5.2, which have no cgroup.freeze.
+    pub fn freeze(&self, frozen: bool) -> io::Result<()> {
+        let wanted = if frozen { "frozen 1" } else { "frozen 0" };
+        fs::write(
+            self.path.join("cgroup.freeze"),
+            if frozen { "1" } else { "0" },
+        )?;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !fs::read_to_string(self.path.join("cgroup.events"))?
+            .lines()
+            .any(|line| line == wanted)
+        {
+            if Instant::now() > deadline {
+                return Err(io::Error::other(
+                    "the learner's processes could not be stopped",
+                ));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(())
+    }
+
     /// Ends every process in the group and waits until none is left. Returns how many there were.
     pub fn kill(&self) -> usize {
         let count = self.pids().len();

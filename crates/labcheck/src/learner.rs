@@ -50,6 +50,27 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Whether `line` is one of the lines printed.
+    ///
+    /// # Errors
+    /// [`Failure::Learner`], showing what was printed instead.
+    pub fn expect_line(&self, line: &str) -> Result<(), Failure> {
+        if self.stdout.lines().any(|found| found.trim() == line) {
+            return Ok(());
+        }
+        let lines: Vec<&str> = self.stdout.lines().take(8).collect();
+        Err(Failure::learner(if lines.is_empty() {
+            format!("your program printed nothing; expected the line `{line}`.")
+        } else {
+            format!(
+                "expected the line `{line}`; your program printed:\n{}",
+                indent(&lines)
+            )
+        }))
+    }
+}
+
 fn indent(lines: &[&str]) -> String {
     lines
         .iter()
@@ -222,6 +243,22 @@ impl Learner {
         })?;
         audit.refresh(&pids)?;
         Ok(audit)
+    }
+
+    /// Stops all of the learner's processes while `act` runs. BPF programs run on: what changes
+    /// in a map meanwhile was written in the kernel, for no user-space process could.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the processes can't be stopped; else those of `act`.
+    pub fn frozen<T>(&self, act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let cgroup = self
+            .cgroup
+            .as_ref()
+            .ok_or_else(|| Failure::infrastructure("this lab runs without root"))?;
+        cgroup.freeze(true)?;
+        let outcome = act();
+        cgroup.freeze(false)?;
+        outcome
     }
 
     /// What was printed so far.

@@ -2,19 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The outcome of a check, a step or a lab.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// As it should be.
-    Pass,
-    /// The learner's program is wrong: points are not given, and the message says why.
-    Fail,
-    /// This machine lacks something that the lab needs. No points are touched.
-    Skipped,
-    /// The check itself could not be done. Never the learner's fault, never a zero.
-    Error,
-}
+pub use course::Verdict;
 
 /// Why an operation of a check did not succeed.
 #[derive(Clone, Debug, thiserror::Error)]

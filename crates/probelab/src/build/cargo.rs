@@ -1,0 +1,254 @@
+//! Rust artifacts: user-space programs with the pinned stable toolchain, BPF objects with the
+//! pinned nightly and a `core` of their own.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use cargo_metadata::{Message, diagnostic::DiagnosticLevel};
+use course::Artifact;
+
+use super::{Builder, Built, Rejected};
+use crate::{
+    trouble::{OrTrouble as _, Outcome, Trouble},
+    versions,
+};
+
+/// The target triple of BPF objects: little-endian, as x86-64 and arm64 are.
+const BPF_TARGET: &str = "bpfel-unknown-none";
+
+/// Builds a user-space program.
+pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
+    let mut cargo = cargo(builder, artifact, versions::stable())?;
+    cargo.env("CARGO_TARGET_DIR", builder.site.target().join("learner"));
+    // Dependencies are compiled once and used often; a learner's own code is compiled often.
+    cargo
+        .env("CARGO_PROFILE_DEV_PACKAGE_WILDCARD_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    cargo.arg("build");
+    finish(builder, artifact, cargo)
+}
+
+/// Builds a BPF object.
+pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
+    let folder = builder.tree.join(&artifact.path);
+    let package = package_name(&folder)?;
+    let mut cargo = cargo(builder, artifact, versions::pinned("BPF_NIGHTLY"))?;
+    cargo.env("CARGO_TARGET_DIR", builder.site.target().join("bpf"));
+    cargo.args([
+        "build",
+        "--release",
+        "-Zbuild-std=core",
+        "--target",
+        BPF_TARGET,
+    ]);
+    // Debug information becomes BTF, which gives source lines in verifier logs. Only the lab's
+    // own crate has it: reading that of `core` is most of the linker's time.
+    cargo
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "none")
+        .arg("--config")
+        .arg(format!("profile.release.package.{package}.debug=2"))
+        .arg("--config")
+        .arg(format!(
+            "target.{BPF_TARGET}.rustflags=['-Clink-arg=--btf']"
+        ));
+    finish(builder, artifact, cargo)
+}
+
+/// A `cargo` of `toolchain` in the artifact's folder, untouched by the user's own settings.
+fn cargo(builder: &Builder<'_>, artifact: &Artifact, toolchain: &str) -> Outcome<Command> {
+    let folder = builder.tree.join(&artifact.path);
+    // The lock file of all labs, so that every lab shares the same compiled dependencies.
+    let locked = builder.site.root.join("labs/Cargo.lock");
+    let here = folder.join("Cargo.lock");
+    if !here.exists() {
+        fs::copy(&locked, &here)
+            .or_infrastructure(|| format!("cannot copy {}", builder.site.shown(&locked)))?;
+    }
+    fetch(builder)?;
+    let mut cargo = toolchain_command(toolchain);
+    cargo.current_dir(&folder).stdin(Stdio::null());
+    cargo
+        .env("CARGO_NET_OFFLINE", "true")
+        .env("CARGO_TERM_COLOR", "never");
+    Ok(cargo)
+}
+
+/// `cargo` of a toolchain, called directly where it can be found: rustup's stand-in costs each
+/// call of cargo and rustc some 20 ms.
+fn toolchain_command(toolchain: &str) -> Command {
+    let home = env::var_os("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".rustup")));
+    let arch = env::consts::ARCH;
+    let bin = home.map(|home| {
+        home.join(format!(
+            "toolchains/{toolchain}-{arch}-unknown-linux-gnu/bin"
+        ))
+    });
+    let mut command = match &bin {
+        Some(bin) if bin.join("cargo").is_file() => {
+            let mut command = Command::new(bin.join("cargo"));
+            let path = env::var_os("PATH").unwrap_or_default();
+            if let Ok(path) =
+                env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
+            {
+                command.env("PATH", path);
+            }
+            command
+        }
+        _ => Command::new("cargo"),
+    };
+    command.env("RUSTUP_TOOLCHAIN", toolchain);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        // What would change how dependencies are compiled, and so compile them again.
+        if [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "CARGO_TARGET_DIR",
+        ]
+        .contains(&&*name)
+            || name.starts_with("CARGO_PROFILE_")
+            || name.starts_with("CARGO_BUILD_")
+        {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
+/// Downloads what all labs depend on, once for each content of the lock file.
+fn fetch(builder: &Builder<'_>) -> Outcome<()> {
+    let site = builder.site;
+    let manifest = site.root.join("labs/Cargo.toml");
+    let lock = fs::read(site.root.join("labs/Cargo.lock"))
+        .or_infrastructure(|| "cannot read labs/Cargo.lock".to_owned())?;
+    let key = format!(
+        "{} {}",
+        blake3::hash(&lock),
+        versions::pinned("BPF_NIGHTLY")
+    );
+    let stamp = site.target().join("fetched");
+    if fs::read_to_string(&stamp).is_ok_and(|old| old == key) {
+        return Ok(());
+    }
+    let output = toolchain_command(versions::pinned("BPF_NIGHTLY"))
+        .args([
+            "fetch",
+            "--locked",
+            "-Zbuild-std=core",
+            "--target",
+            BPF_TARGET,
+        ])
+        // The host's target too: its dependencies differ.
+        .args([
+            "--target",
+            &format!("{}-unknown-linux-gnu", env::consts::ARCH),
+        ])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .stdin(Stdio::null())
+        .output()
+        .or_infrastructure(|| "cannot start cargo".to_owned())?;
+    if !output.status.success() {
+        return Err(Trouble::infrastructure(
+            format!(
+                "the labs' dependencies could not be downloaded:\n{}",
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            ),
+            "check the network, or run `./lab setup` again where there is one",
+        ));
+    }
+    fs::write(&stamp, key).or_infrastructure(|| "cannot record the download".to_owned())
+}
+
+/// Runs the build; finds the program among cargo's messages, or the first error.
+fn finish(builder: &Builder<'_>, artifact: &Artifact, mut cargo: Command) -> Built<PathBuf> {
+    if let Some(package) = &artifact.package {
+        cargo.args(["--package", package]);
+    }
+    if let Some(bin) = &artifact.bin {
+        cargo.args(["--bin", bin]);
+    }
+    let output = cargo
+        .arg("--message-format=json")
+        .output()
+        .or_infrastructure(|| {
+            "cannot start cargo: is Rust installed? `./lab setup` installs it".to_owned()
+        })?;
+    let mut errors = Vec::new();
+    let mut program = None;
+    for message in Message::parse_stream(output.stdout.as_slice()).flatten() {
+        match message {
+            Message::CompilerMessage(message)
+                if message.message.level == DiagnosticLevel::Error =>
+            {
+                errors.push(message.message);
+            }
+            Message::CompilerArtifact(found) => program = found.executable.or(program),
+            _ => {}
+        }
+    }
+    if output.status.success() {
+        return program
+            .map(|program| Ok(program.into_std_path_buf()))
+            .ok_or_else(|| {
+                Trouble::infrastructure(format!("building {} gave no program", artifact.name), "")
+            });
+    }
+    // The summary line ("aborting due to …") is an error without a place.
+    let count = errors
+        .iter()
+        .filter(|error| !error.spans.is_empty())
+        .count();
+    match errors
+        .iter()
+        .find(|error| !error.spans.is_empty())
+        .or(errors.first())
+    {
+        Some(first) => {
+            let text = first.rendered.as_deref().unwrap_or(&first.message);
+            // Paths are relative to the package; learners know them from their own folder.
+            let folder = Path::new(&builder.shown_as).join(&artifact.path);
+            let folder = folder.to_string_lossy().trim_end_matches("/.").to_owned();
+            let text = builder
+                .learner_paths(text)
+                .replace("--> src/", &format!("--> {folder}/src/"));
+            Ok(Err(Rejected {
+                first_error: text.trim_end().to_owned(),
+                count: count.max(1),
+            }))
+        }
+        None => Err(Trouble::infrastructure(
+            format!(
+                "cargo could not build {}:\n{}",
+                artifact.name,
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            ),
+            "this is not about your code; `lab doctor` looks at the tools",
+        )),
+    }
+}
+
+/// `name` of a package's Cargo.toml.
+fn package_name(folder: &Path) -> Outcome<String> {
+    let manifest = folder.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest)
+        .or_infrastructure(|| format!("cannot read {}", manifest.display()))?;
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix("name")?
+                .trim_start()
+                .strip_prefix('=')
+                .map(|rest| rest.trim().trim_matches('"').to_owned())
+        })
+        .ok_or_else(|| {
+            Trouble::infrastructure(format!("{} names no package", manifest.display()), "")
+        })
+}

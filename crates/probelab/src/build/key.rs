@@ -1,0 +1,93 @@
+//! What an artifact is built from, as one hash.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use course::{Artifact, ArtifactKind};
+
+use super::Builder;
+use crate::{
+    trouble::{OrTrouble as _, Outcome},
+    versions,
+};
+
+/// Grows when what `lab` passes to a compiler changes.
+const RECIPE: u32 = 1;
+
+/// A hash of the artifact's sources, of the libraries of ours that it uses, and of the versions
+/// that compile it.
+pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
+    let mut hash = blake3::Hasher::new();
+    hash.update(format!("{RECIPE} {artifact:?}").as_bytes());
+    let root = &builder.site.root;
+    let inputs: Vec<PathBuf> = match artifact.kind {
+        ArtifactKind::Cargo => {
+            hash.update(versions::stable().as_bytes());
+            vec![root.join("crates/labkit"), root.join("labs/Cargo.lock")]
+        }
+        ArtifactKind::BpfRust => {
+            hash.update(versions::pinned("BPF_NIGHTLY").as_bytes());
+            vec![
+                root.join("crates/labkit-ebpf"),
+                root.join("labs/Cargo.lock"),
+            ]
+        }
+        ArtifactKind::Go => {
+            hash.update(versions::pinned("GO").as_bytes());
+            Vec::new()
+        }
+        ArtifactKind::BpfC | ArtifactKind::Kmod => {
+            hash.update(versions::pinned("CLANG").as_bytes());
+            Vec::new()
+        }
+        ArtifactKind::Cbpf | ArtifactKind::Answers => Vec::new(),
+    };
+    // The folders of other artifacts inside this one's are no part of it.
+    let own =
+        super::go::source(builder, artifact).unwrap_or_else(|| builder.tree.join(&artifact.path));
+    let others: Vec<PathBuf> = builder
+        .lab
+        .artifacts
+        .iter()
+        .map(|other| builder.tree.join(&other.path))
+        .filter(|other| *other != own && other.starts_with(&own))
+        .collect();
+    add(&mut hash, &own, &others)
+        .and_then(|()| {
+            inputs
+                .iter()
+                .try_for_each(|input| add(&mut hash, input, &[]))
+        })
+        .or_infrastructure(|| format!("cannot read what {} is built from", artifact.name))?;
+    if let Some(profile) = &artifact.pgo {
+        add(&mut hash, &builder.tree.join(profile), &[])
+            .or_infrastructure(|| format!("cannot read {}", profile.display()))?;
+    }
+    Ok(hash.finalize().to_hex().to_string())
+}
+
+/// Adds a file, or a folder's files in order of their names.
+fn add(hash: &mut blake3::Hasher, path: &Path, without: &[PathBuf]) -> io::Result<()> {
+    if path.is_dir() {
+        let mut entries: Vec<PathBuf> = fs::read_dir(path)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<_>>()?;
+        entries.sort();
+        for entry in entries {
+            let name = entry.file_name().unwrap_or_default();
+            // Cargo's own, not inputs.
+            if name == "target" || name == "Cargo.lock" || without.contains(&entry) {
+                continue;
+            }
+            add(hash, &entry, without)?;
+        }
+        return Ok(());
+    }
+    hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    let bytes = fs::read(path)?;
+    hash.update(&(bytes.len() as u64).to_le_bytes());
+    hash.update(&bytes);
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! Builds the artifacts of one variant of a lab (a learner's, the solution, the starter, a
+//! planted wrong answer), as the user, never as root.
+//!
+//! All labs share two target folders, one for user space and one for BPF, so dependencies,
+//! `core` among them, are compiled once for the whole course. What is built is copied out, under
+//! a key of everything that it was built from; an artifact whose key still holds is not built
+//! again, which is why an edit of the BPF side does not relink the user-space side.
+
+mod c;
+mod cargo;
+mod go;
+mod key;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use course::{Artifact, ArtifactKind, Lab};
+
+use crate::{
+    site::Site,
+    trouble::{OrTrouble as _, Outcome, Trouble},
+};
+
+/// The learner's code does not compile. Not an error of `lab`: a verdict.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rejected {
+    /// The first error, as the compiler shows it, with paths as the learner knows them.
+    pub first_error: String,
+    /// How many errors there are.
+    pub count: usize,
+}
+
+/// What a build came to.
+pub type Built<T> = Outcome<Result<T, Rejected>>;
+
+/// Builds for one variant.
+pub struct Builder<'a> {
+    pub site: &'a Site,
+    pub lab: &'a Lab,
+    /// Where the files are.
+    pub tree: PathBuf,
+    /// Where what is built goes.
+    pub out: PathBuf,
+    /// How the learner's folder is called in messages.
+    pub shown_as: String,
+}
+
+impl Builder<'_> {
+    /// Builds `artifacts` in order. Returns their files by name.
+    pub fn build(&self, artifacts: &[&Artifact]) -> Built<BTreeMap<String, PathBuf>> {
+        fs::create_dir_all(&self.out)
+            .or_infrastructure(|| format!("cannot make {}", self.out.display()))?;
+        // One build at a time: two would overwrite each other's files in the shared folders.
+        let lock = self.site.target().join("build.lock");
+        let lock =
+            File::create(&lock).or_infrastructure(|| format!("cannot make {}", lock.display()))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+            .or_infrastructure(|| "cannot wait for another build".to_owned())?;
+        let mut files = BTreeMap::new();
+        for artifact in artifacts {
+            match self.build_one(artifact)? {
+                Ok(file) => files.insert(artifact.name.to_string(), file),
+                Err(rejected) => return Ok(Err(rejected)),
+            };
+        }
+        Ok(Ok(files))
+    }
+
+    fn build_one(&self, artifact: &Artifact) -> Built<PathBuf> {
+        let key = key::of(self, artifact)?;
+        let key_file = self.out.join(format!("{}.key", artifact.name));
+        let name_file = self.out.join(format!("{}.name", artifact.name));
+        if fs::read_to_string(&key_file).is_ok_and(|old| old == key)
+            && let Ok(name) = fs::read_to_string(&name_file)
+            && self.out.join(&name).is_file()
+        {
+            return Ok(Ok(self.out.join(name)));
+        }
+        // No key while the file is being replaced: an interrupted build is done again.
+        let _ = fs::remove_file(&key_file);
+        let begin = Instant::now();
+        let built = match artifact.kind {
+            ArtifactKind::Cargo => cargo::user(self, artifact)?,
+            ArtifactKind::BpfRust => cargo::bpf(self, artifact)?,
+            ArtifactKind::BpfC => c::bpf(self, artifact)?,
+            ArtifactKind::Go => go::build(self, artifact)?,
+            ArtifactKind::Kmod => c::kernel_module(self, artifact)?,
+            ArtifactKind::Cbpf | ArtifactKind::Answers => Ok(self.tree.join(&artifact.path)),
+        };
+        let file = match built {
+            Ok(file) => file,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let name = self.keep(artifact, &file)?;
+        fs::write(&name_file, &name)
+            .and_then(|()| fs::write(&key_file, key))
+            .or_infrastructure(|| "cannot record the build".to_owned())?;
+        if std::env::var_os("PROBELAB_TIMING").is_some() {
+            eprintln!(
+                "built {} in {:.3} s",
+                artifact.name,
+                begin.elapsed().as_secs_f64()
+            );
+        }
+        Ok(Ok(self.out.join(name)))
+    }
+
+    /// Copies what was built out of the shared folder, where the next build replaces it.
+    fn keep(&self, artifact: &Artifact, file: &Path) -> Outcome<String> {
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| {
+                Trouble::infrastructure(format!("{} has no usable name", file.display()), "")
+            })?;
+        // Artifacts may be called alike; a program that is running can't be written to, only replaced.
+        let kept = format!("{}-{name}", artifact.name);
+        let to = self.out.join(&kept);
+        let aside = self.out.join(format!(".{kept}"));
+        fs::copy(file, &aside)
+            .and_then(|_| fs::rename(&aside, &to))
+            .or_infrastructure(|| format!("cannot keep {}", file.display()))?;
+        Ok(kept)
+    }
+
+    /// A compiler's message with the build tree's paths replaced by the learner's.
+    fn learner_paths(&self, text: &str) -> String {
+        text.replace(
+            &format!("{}/", self.tree.display()),
+            &format!("{}/", self.shown_as),
+        )
+        .replace(&format!("{}", self.tree.display()), &self.shown_as)
+    }
+}

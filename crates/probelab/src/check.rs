@@ -1,0 +1,313 @@
+//! From a learner's files to a verdict: overlay, build, run.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use course::{ArtifactKind, Lab, Step, Where};
+use labcheck::{
+    machine,
+    plan::{Plan, PlannedStep, RunSpec},
+    verdict::{CheckResult, StepResult, Verdict},
+};
+
+use crate::{
+    build::Builder,
+    elevate, registry,
+    report::{LabReport, StepReport, Word},
+    site::Site,
+    trouble::Outcome,
+};
+
+/// One lab to be checked.
+pub struct Job<'a> {
+    pub site: &'a Site,
+    pub lab: &'a Lab,
+    /// Whose files: laid over the pristine lab. `None` is the starter.
+    pub files: Option<PathBuf>,
+    /// Names the tree that it is built in: `my`, `solution`, `wrong-…`.
+    pub variant: String,
+    /// How messages call the folder.
+    pub shown_as: String,
+    /// Only this step; else all.
+    pub step: Option<&'a Step>,
+    pub seed: u64,
+    /// See [`Plan::tell_truth`].
+    pub tell_truth: bool,
+    /// Whether the command that gains privilege is announced and may ask for a password.
+    pub interactive: bool,
+}
+
+/// Checks one lab. An `Err` is a mistake in how `lab` was called or in the course itself; all
+/// that can happen to a learner is in the report.
+pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
+    let Job { site, lab, .. } = job;
+    let tree = site.tree(lab, &job.variant);
+    let overlaid = course::overlay(lab, job.files.as_deref(), &tree)?;
+    let mut report = LabReport {
+        lab: lab.slug.to_string(),
+        title: lab.title.clone(),
+        revision: lab.revision,
+        hash: overlaid.hash,
+        verdict: Word::Error,
+        points: 0,
+        of: lab.points(),
+        message: String::new(),
+        build_seconds: 0.0,
+        check_seconds: 0.0,
+        steps: Vec::new(),
+    };
+    if let Some(why) = lacking(lab) {
+        report.verdict = Word::Skipped;
+        report.message = why;
+        return Ok(report);
+    }
+    let steps: Vec<&Step> = lab
+        .steps
+        .iter()
+        .filter(|step| job.step.is_none_or(|only| only.id == step.id))
+        .collect();
+
+    let begin = Instant::now();
+    let builder = Builder {
+        site,
+        lab,
+        tree: tree.clone(),
+        out: site.out(lab, &job.variant),
+        shown_as: job.shown_as.clone(),
+    };
+    let mut ready = Vec::new();
+    let mut artifacts: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut results: Vec<StepResult> = Vec::new();
+    for step in &steps {
+        match builder.build(&lab.artifacts_for(step)) {
+            Err(trouble) => {
+                // The tools failed, not the learner.
+                report.message = trouble.report.to_string();
+                report.build_seconds = begin.elapsed().as_secs_f64();
+                return Ok(report);
+            }
+            Ok(Err(rejected)) => {
+                let more = match rejected.count {
+                    0 | 1 => String::new(),
+                    n => format!("\n({} more)", n - 1),
+                };
+                let message = format!(
+                    "does not compile, so not graded:\n{}{more}",
+                    rejected.first_error
+                );
+                results.push(unbuilt(step, message));
+            }
+            Ok(Ok(files)) => {
+                artifacts.extend(files);
+                ready.push(*step);
+            }
+        }
+    }
+    report.build_seconds = begin.elapsed().as_secs_f64();
+
+    let begin = Instant::now();
+    if !ready.is_empty() {
+        let plan = plan(job, &ready, artifacts, tree);
+        results.extend(run(&plan, job.interactive));
+    }
+    report.check_seconds = begin.elapsed().as_secs_f64();
+    for step in &steps {
+        let result = results.iter().find(|result| step.id == *result.id.as_str());
+        report.steps.push(match result {
+            Some(result) => StepReport::new(step, result),
+            // The runner ended before this step.
+            None => StepReport::new(step, &error(step, "the check runner ended early")),
+        });
+    }
+    report.points = report.steps.iter().map(|step| step.points).sum();
+    report.of = steps.iter().map(|step| step.points).sum();
+    report.verdict = Word::worst(report.steps.iter().map(|step| step.verdict));
+    Ok(report)
+}
+
+/// What this machine lacks that the lab can't do without.
+fn lacking(lab: &Lab) -> Option<String> {
+    let (major, minor) = machine::kernel_version();
+    if lab.where_ == Where::Vm {
+        return Some(
+            "this lab runs only in a virtual machine, which this version of `lab` can't start yet"
+                .into(),
+        );
+    }
+    if let Some(needed) = lab.needs.kernel
+        && (major, minor) < (needed.major, needed.minor)
+    {
+        return Some(format!(
+            "needs Linux {needed} or newer; this is {major}.{minor}"
+        ));
+    }
+    if lab.needs.btf && !machine::has_btf() {
+        return Some(
+            "needs a kernel that describes its types; /sys/kernel/btf/vmlinux is missing".into(),
+        );
+    }
+    let arch = std::env::consts::ARCH;
+    if !lab.needs.arch.is_empty() && !lab.needs.arch.iter().any(|needed| needed.word() == arch) {
+        return Some(format!("not for {arch}"));
+    }
+    None
+}
+
+fn unbuilt(step: &Step, message: String) -> StepResult {
+    let mut checks: Vec<CheckResult> = step
+        .checks
+        .iter()
+        .map(|id| CheckResult {
+            id: id.to_string(),
+            verdict: None,
+            message: String::new(),
+        })
+        .collect();
+    if let Some(first) = checks.first_mut() {
+        *first = CheckResult {
+            id: first.id.clone(),
+            verdict: Some(Verdict::Fail),
+            message,
+        };
+    }
+    StepResult {
+        id: step.id.to_string(),
+        verdict: Verdict::Fail,
+        message: String::new(),
+        checks,
+        notes: Vec::new(),
+        seconds: 0.0,
+    }
+}
+
+fn error(step: &Step, message: &str) -> StepResult {
+    StepResult {
+        id: step.id.to_string(),
+        verdict: Verdict::Error,
+        message: message.to_owned(),
+        checks: step
+            .checks
+            .iter()
+            .map(|id| CheckResult {
+                id: id.to_string(),
+                verdict: None,
+                message: String::new(),
+            })
+            .collect(),
+        notes: Vec::new(),
+        seconds: 0.0,
+    }
+}
+
+fn plan(
+    job: &Job<'_>,
+    steps: &[&Step],
+    artifacts: BTreeMap<String, PathBuf>,
+    tree: PathBuf,
+) -> Plan {
+    let lab = job.lab;
+    Plan {
+        slug: lab.slug.to_string(),
+        steps: steps
+            .iter()
+            .map(|step| PlannedStep {
+                id: step.id.to_string(),
+                checks: step.checks.iter().map(ToString::to_string).collect(),
+                run: lab.run_for(step).map(|run| RunSpec {
+                    artifact: run.artifact.to_string(),
+                    bpf: run.bpf.as_ref().map(ToString::to_string),
+                    args: run.args.clone(),
+                    env: run.env.clone(),
+                    ready: run.ready.clone(),
+                    stop: run.stop.number(),
+                    seconds: run.seconds,
+                    output_kib: run.output_kib,
+                }),
+            })
+            .collect(),
+        artifacts,
+        tree,
+        learner_dir: job.shown_as.clone(),
+        edit: lab.edit.clone(),
+        capabilities: lab
+            .needs
+            .capabilities
+            .iter()
+            .map(|capability| capability.number())
+            .collect(),
+        privileged: needs_privilege(lab),
+        seed: job.seed,
+        tell_truth: job.tell_truth,
+    }
+}
+
+/// Whether the lab's checks must run as root: its program has something in the kernel.
+pub fn needs_privilege(lab: &Lab) -> bool {
+    !lab.needs.capabilities.is_empty()
+        || lab.artifacts.iter().any(|artifact| {
+            matches!(
+                artifact.kind,
+                ArtifactKind::BpfRust
+                    | ArtifactKind::BpfC
+                    | ArtifactKind::Kmod
+                    | ArtifactKind::Cbpf
+            )
+        })
+}
+
+/// Runs a plan here, or as root where it needs that and we are not.
+fn run(plan: &Plan, interactive: bool) -> Vec<StepResult> {
+    if plan.privileged && !machine::is_root() {
+        return elevate::run(plan, interactive).unwrap_or_else(|why| {
+            plan.steps
+                .iter()
+                .map(|step| StepResult {
+                    id: step.id.clone(),
+                    verdict: Verdict::Error,
+                    message: why.clone(),
+                    checks: step
+                        .checks
+                        .iter()
+                        .map(|id| CheckResult {
+                            id: id.clone(),
+                            verdict: None,
+                            message: String::new(),
+                        })
+                        .collect(),
+                    notes: Vec::new(),
+                    seconds: 0.0,
+                })
+                .collect()
+        });
+    }
+    let mut results = Vec::new();
+    match registry::steps(&plan.slug) {
+        Some(steps) => labcheck::runner::run(plan, steps, |result| results.push(result)),
+        None => results.extend(plan.steps.iter().map(|step| StepResult {
+            id: step.id.clone(),
+            verdict: Verdict::Error,
+            message: format!(
+                "this `lab` has no checks for {}: it was built without labs/*-{}/check.rs",
+                plan.slug, plan.slug
+            ),
+            checks: Vec::new(),
+            notes: Vec::new(),
+            seconds: 0.0,
+        })),
+    }
+    results
+}
+
+/// The folder that a learner named, checked to be one.
+pub fn answer_folder(path: &Path) -> Outcome<PathBuf> {
+    if path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    Err(crate::trouble::Trouble::usage(
+        format!("{} is not a folder", path.display()),
+        "give the folder that holds the answer's files, under the names that they have in the lab",
+    ))
+}

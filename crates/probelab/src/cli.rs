@@ -1,0 +1,136 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXITS: &str = "Exit status: 0 passed or done · 1 a check failed · 2 the command can't be carried out as given \
+· 3 the machine or Probelab is at fault (points unchanged)";
+
+/// Probelab: labs about Linux performance, eBPF and profile-guided optimisation.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, after_help = EXITS, max_term_width = 100)]
+pub struct Cli {
+    /// An instructor's folder: its course.toml and labs are laid over the course's own.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub course: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lists the labs and what you have passed.
+    List {
+        /// Only the labs of this track, in its order.
+        #[arg(long)]
+        track: Option<String>,
+        #[arg(long, value_enum, default_value_t)]
+        format: ListFormat,
+    },
+    /// Says which lab comes next.
+    Next {
+        /// Follow this track instead of the default one.
+        #[arg(long)]
+        track: Option<String>,
+    },
+    /// Puts a lab into my/, ready to be worked on.
+    Start {
+        /// Slug or number; the next lab if left out.
+        lab: Option<String>,
+    },
+    /// Builds and checks your work.
+    Check(Check),
+    /// Shows the next hint; more of it each time.
+    Hint {
+        /// Slug or number.
+        lab: String,
+        /// 1: where to look; 2: what to do; 3: almost the code.
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3))]
+        level: Option<u8>,
+        /// The step; the first that you have not passed if left out.
+        #[arg(long)]
+        step: Option<String>,
+    },
+    /// Puts the starter back; your files are kept aside.
+    Reset {
+        /// Slug or number.
+        lab: String,
+    },
+    /// Shows how your files differ from the solution, once you have passed.
+    Diff {
+        /// Slug or number.
+        lab: String,
+    },
+    /// Looks at this machine: what labs need, and how to get it.
+    Doctor {
+        /// What this lab needs, too.
+        lab: Option<String>,
+    },
+    /// For authors: starters fail as declared, solutions pass, wrong answers are caught.
+    Verify {
+        /// Slugs or numbers; all labs if left out.
+        labs: Vec<String>,
+        /// Every random choice follows from it.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Every test there is.
+    Test {
+        /// Only phases whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Builds the book and shows it in a browser.
+    Book {
+        /// Build only; don't serve.
+        #[arg(long)]
+        build: bool,
+    },
+    /// Prints completions for a shell.
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Slugs or numbers; the lab that you work on if left out.
+    pub labs: Vec<String>,
+    /// All labs that are in my/.
+    #[arg(long, conflicts_with = "labs")]
+    pub all: bool,
+    /// Check the files found here instead of those in my/. One lab only.
+    #[arg(long, value_name = "DIR")]
+    pub answer: Option<PathBuf>,
+    /// Only this step.
+    #[arg(long)]
+    pub step: Option<String>,
+    /// Replay: the seed that a report names.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For reading.
+    #[default]
+    Human,
+    /// One object, probelab/report/v1.
+    Json,
+    /// A line a lab.
+    Jsonl,
+    /// JUnit XML.
+    Junit,
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum ListFormat {
+    /// For reading.
+    #[default]
+    Human,
+    /// One object.
+    Json,
+}

@@ -1,0 +1,181 @@
+//! `lab check`.
+
+use std::path::PathBuf;
+
+use course::{Course, Lab, Progress, StepResult, Verdict};
+use jiff::Timestamp;
+
+use super::{progress, save};
+use crate::{
+    check::{self, Job},
+    cli::{Check, Format},
+    report::{LabReport, Report, Word, human, junit},
+    site::Site,
+    trouble::{Outcome, Trouble},
+};
+
+/// Runs the command.
+pub fn run(site: &Site, options: &Check) -> Outcome {
+    let course = site.course()?;
+    let mut progress = progress(site)?;
+    let labs = chosen(site, &course, &progress, options)?;
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let started = Timestamp::now().to_string();
+    let mut reports = Vec::new();
+    for lab in labs {
+        let report = one(site, lab, options, seed)?;
+        // Another's files say nothing about the learner's own progress.
+        if options.answer.is_none() {
+            record(&mut progress, lab, &report);
+            save(&mut progress)?;
+        }
+        match options.format {
+            Format::Human => {
+                let next = (report.verdict == Word::Pass && options.answer.is_none())
+                    .then(|| {
+                        course
+                            .track(None)
+                            .ok()
+                            .and_then(|track| course.next(&progress, track))
+                    })
+                    .flatten()
+                    .map(|next| format!("lab start {}", next.slug));
+                print!("{}", human::lab(&report, next.as_deref()));
+                if report.verdict != Word::Pass && !report.steps.is_empty() {
+                    println!("(seed {seed}; `--seed {seed}` replays)");
+                }
+            }
+            Format::Jsonl => println!("{}", serde_json::to_string(&report).unwrap_or_default()),
+            Format::Json | Format::Junit => {}
+        }
+        reports.push(report);
+    }
+    let report = Report::new(seed, started, reports);
+    match options.format {
+        Format::Human if report.labs.len() > 1 => println!("{}", human::total(&report)),
+        Format::Json => println!(
+            "{}",
+            serde_json::to_string_pretty(&report).unwrap_or_default()
+        ),
+        Format::Junit => print!("{}", junit::document(&report)),
+        Format::Human | Format::Jsonl => {}
+    }
+    Ok(report.verdict.exit())
+}
+
+/// Which labs to check: those named; all that were started; or the one being worked on.
+fn chosen<'a>(
+    site: &Site,
+    course: &'a Course,
+    progress: &Progress,
+    options: &Check,
+) -> Outcome<Vec<&'a Lab>> {
+    let mut labs = Vec::new();
+    for name in &options.labs {
+        labs.push(course.find(name)?);
+    }
+    if options.answer.is_some() && labs.len() != 1 {
+        return Err(Trouble::usage(
+            "--answer is about one lab",
+            "name it: lab check LAB --answer DIR",
+        ));
+    }
+    if !labs.is_empty() {
+        return Ok(labs);
+    }
+    let started: Vec<&Lab> = course
+        .labs
+        .iter()
+        .filter(|lab| site.my_lab(lab).is_dir())
+        .collect();
+    if options.all {
+        labs = started;
+    } else {
+        labs.extend(started.into_iter().find(|lab| !progress.is_lab_passed(lab)));
+    }
+    if labs.is_empty() {
+        return Err(Trouble::usage(
+            "there is nothing to check in my/",
+            "start a lab first: lab start",
+        ));
+    }
+    Ok(labs)
+}
+
+fn one(site: &Site, lab: &Lab, options: &Check, seed: u64) -> Outcome<LabReport> {
+    let (files, variant): (PathBuf, String) = match &options.answer {
+        Some(dir) => {
+            let dir = check::answer_folder(dir)?;
+            // A tree for each folder: its builds stay incremental, and never mix with another's.
+            let name = blake3::hash(
+                std::fs::canonicalize(&dir)
+                    .unwrap_or(dir.clone())
+                    .as_os_str()
+                    .as_encoded_bytes(),
+            );
+            (dir, format!("answer-{}", &name.to_hex()[..8]))
+        }
+        None => (site.my_lab(lab), "my".into()),
+    };
+    if !files.is_dir() {
+        return Err(Trouble::usage(
+            format!("you have not started {}", lab.slug),
+            format!("put it into my/ first: lab start {}", lab.slug),
+        ));
+    }
+    let step = match &options.step {
+        None => None,
+        Some(id) => Some(lab.step(id).ok_or_else(|| {
+            let ids: Vec<&str> = lab.steps.iter().map(|step| step.id.as_str()).collect();
+            Trouble::usage(
+                format!("{} has no step {id}", lab.slug),
+                format!("its steps: {}", ids.join(", ")),
+            )
+        })?),
+    };
+    check::check(&Job {
+        site,
+        lab,
+        shown_as: site.shown(&files),
+        files: Some(files),
+        variant,
+        step,
+        seed,
+        tell_truth: false,
+        interactive: options.format == Format::Human && console::user_attended(),
+    })
+}
+
+/// Writes what was graded into the learner's progress.
+fn record(progress: &mut Progress, lab: &Lab, report: &LabReport) {
+    for step in &report.steps {
+        let Some(known) = lab.step(&step.step) else {
+            continue;
+        };
+        progress.record(
+            &lab.slug,
+            lab.revision,
+            &StepResult {
+                step: known.id.clone(),
+                verdict: verdict(step.verdict),
+                points: step.points,
+                of: step.of,
+                checks: known
+                    .checks
+                    .iter()
+                    .zip(&step.checks)
+                    .filter_map(|(id, check)| Some((id.clone(), verdict(check.verdict?))))
+                    .collect(),
+            },
+        );
+    }
+}
+
+fn verdict(word: Word) -> Verdict {
+    match word {
+        Word::Pass => Verdict::Pass,
+        Word::Fail => Verdict::Fail,
+        Word::Skipped => Verdict::Skipped,
+        Word::Error => Verdict::Error,
+    }
+}

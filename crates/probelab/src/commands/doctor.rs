@@ -1,0 +1,60 @@
+//! `lab doctor`.
+
+use console::style;
+use labcheck::machine::{self, State};
+
+use crate::{
+    check::needs_privilege,
+    site::Site,
+    trouble::{Exit, Outcome},
+};
+
+/// Runs the command.
+pub fn run(site: &Site, lab: Option<&str>) -> Outcome {
+    let mut exit = Exit::Pass;
+    for finding in machine::findings() {
+        let mark = match finding.state {
+            State::Good => style("ok  ").green(),
+            State::Warning => style("warn").yellow(),
+            State::Bad => style("bad ").red(),
+        };
+        println!("{mark}  {:<16} {}", finding.what, finding.found);
+        if !finding.fix.is_empty() {
+            println!("      {:<16} {}", "", finding.fix);
+        }
+        if finding.state == State::Bad {
+            exit = Exit::Infrastructure;
+        }
+    }
+    if let Some(name) = lab {
+        let course = site.course()?;
+        let lab = course.find(name)?;
+        println!("\n{} needs:", lab.slug);
+        if let Some(kernel) = lab.needs.kernel {
+            println!("      Linux {kernel} or newer");
+        }
+        if needs_privilege(lab) {
+            let names: Vec<String> = lab
+                .needs
+                .capabilities
+                .iter()
+                .map(|capability| capability.kernel_name())
+                .collect();
+            println!(
+                "      root for the check; your program keeps only {}",
+                names.join(", ")
+            );
+        } else {
+            println!("      no root");
+            // What only BPF needs does not matter here.
+            exit = Exit::Pass;
+        }
+        if lab.needs.btf {
+            println!("      BTF");
+        }
+        for tool in &lab.needs.tools {
+            println!("      the program {tool}");
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,62 @@
+//! One module a command.
+
+mod book;
+mod check;
+mod diff;
+mod doctor;
+mod hint;
+mod list;
+mod next;
+mod reset;
+mod start;
+mod test;
+mod verify;
+
+use clap::CommandFactory as _;
+use course::Progress;
+
+use crate::{
+    cli::{Cli, Command},
+    site::Site,
+    trouble::{Exit, Outcome},
+};
+
+/// Carries out a command line.
+pub fn run(cli: Cli) -> Outcome {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "lab", &mut std::io::stdout());
+        return Ok(Exit::Pass);
+    }
+    let site = Site::find(cli.course)?;
+    match cli.command {
+        Command::List { track, format } => list::run(&site, track.as_deref(), format),
+        Command::Next { track } => next::run(&site, track.as_deref()),
+        Command::Start { lab } => start::run(&site, lab.as_deref()),
+        Command::Check(options) => check::run(&site, &options),
+        Command::Hint { lab, level, step } => hint::run(&site, &lab, level, step.as_deref()),
+        Command::Reset { lab } => reset::run(&site, &lab),
+        Command::Diff { lab } => diff::run(&site, &lab),
+        Command::Doctor { lab } => doctor::run(&site, lab.as_deref()),
+        Command::Verify { labs, seed } => verify::run(&site, &labs, seed),
+        Command::Test { only } => test::run(&site, only.as_deref()),
+        Command::Book { build } => book::run(&site, build),
+        Command::Completions { .. } => Ok(Exit::Pass),
+    }
+}
+
+/// Opens the learner's progress, saying so if the file had to be put aside.
+fn progress(site: &Site) -> Outcome<Progress> {
+    let (progress, notice) = Progress::open(&site.my())?;
+    if let Some(notice) = notice {
+        eprintln!("{notice}");
+    }
+    Ok(progress)
+}
+
+/// Saves it.
+fn save(progress: &mut Progress) -> Outcome<()> {
+    if let Some(notice) = progress.save()? {
+        eprintln!("{notice}");
+    }
+    Ok(())
+}

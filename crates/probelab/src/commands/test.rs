@@ -1,0 +1,133 @@
+//! `lab test`: every test there is, with progress and with where the time went.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use console::style;
+
+use crate::{
+    site::Site,
+    trouble::{Exit, Outcome, Trouble},
+    versions,
+};
+
+/// One phase: a name, what it proves, and the command, run from the root of the checkout.
+struct Phase {
+    name: &'static str,
+    command: &'static str,
+}
+
+/// Quick ones first. `$RUST` is the stable toolchain, `$LAB` this program, `$STATICCHECK` a
+/// version.
+const PHASES: [Phase; 9] = [
+    Phase {
+        name: "rustfmt",
+        command: "cargo fmt --all --check && ci/fmt-labs",
+    },
+    Phase {
+        name: "shellcheck",
+        command: "ci/shellcheck",
+    },
+    Phase {
+        name: "launcher",
+        command: "ci/launcher-test",
+    },
+    Phase {
+        name: "clippy",
+        command: "cargo clippy --workspace --all-targets --locked -- -D warnings",
+    },
+    Phase {
+        name: "rust-tests",
+        command: "cargo test --workspace --locked",
+    },
+    Phase {
+        name: "go-lint",
+        command: "ci/go-lint",
+    },
+    Phase {
+        name: "go-tests",
+        command: "cd go-samples/eventstore && go test ./...",
+    },
+    Phase {
+        name: "verify",
+        command: "\"$LAB\" verify",
+    },
+    Phase {
+        name: "verify-fixtures",
+        command: "\"$LAB\" --course fixtures/course verify",
+    },
+];
+
+/// Runs the command.
+pub fn run(site: &Site, only: Option<&str>) -> Outcome {
+    let phases: Vec<&Phase> = PHASES
+        .iter()
+        .filter(|phase| only.is_none_or(|only| phase.name.contains(only)))
+        .collect();
+    if phases.is_empty() {
+        let names: Vec<&str> = PHASES.iter().map(|phase| phase.name).collect();
+        return Err(Trouble::usage(
+            "no phase has that in its name",
+            format!("phases: {}", names.join(", ")),
+        ));
+    }
+    let program = std::env::current_exe().map_err(|error| {
+        Trouble::infrastructure(format!("cannot find this program: {error}"), "")
+    })?;
+    let mut times = Vec::new();
+    let mut failed = Vec::new();
+    for (at, phase) in phases.iter().enumerate() {
+        println!(
+            "{} {}/{} {}",
+            style("==").bold(),
+            at + 1,
+            phases.len(),
+            style(phase.name).bold()
+        );
+        let begin = Instant::now();
+        let ok = shell(&site.root, &program, phase.command);
+        times.push((phase.name, begin.elapsed().as_secs_f64(), ok));
+        if !ok {
+            println!("{} {}", style("FAILED").red().bold(), phase.name);
+            failed.push(phase.name);
+        }
+    }
+    println!("\nphase              seconds");
+    for (name, seconds, ok) in &times {
+        println!(
+            "{name:<18} {seconds:>7.1}  {}",
+            if *ok { "ok" } else { "FAILED" }
+        );
+    }
+    println!(
+        "{:<18} {:>7.1}",
+        "all",
+        times.iter().map(|(_, seconds, _)| seconds).sum::<f64>()
+    );
+    println!(
+        "{} passed, {} failed",
+        times.len() - failed.len(),
+        failed.len()
+    );
+    Ok(if failed.is_empty() {
+        Exit::Pass
+    } else {
+        Exit::Fail
+    })
+}
+
+fn shell(root: &Path, program: &Path, command: &str) -> bool {
+    Command::new("sh")
+        .args(["-eu", "-c", command])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .env("LAB", program)
+        .env("RUSTUP_TOOLCHAIN", versions::stable())
+        .env("GOTOOLCHAIN", format!("go{}", versions::pinned("GO")))
+        .env("STATICCHECK", versions::pinned("STATICCHECK"))
+        .status()
+        .is_ok_and(|status| status.success())
+}

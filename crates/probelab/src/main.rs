@@ -1,0 +1,49 @@
+//! `lab`: lists, starts, checks, explains and grades Probelab's labs.
+
+mod build;
+mod check;
+mod cli;
+mod commands;
+mod elevate;
+mod registry;
+mod report;
+mod site;
+mod trouble;
+mod versions;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    if let Some(exit) = labcheck::internal_command(&args) {
+        return exit;
+    }
+    if args.get(1).is_some_and(|arg| arg == elevate::COMMAND) {
+        return elevate::main();
+    }
+    let cli = cli::Cli::parse();
+    // One diagnostics library for every message: plain where nobody sees colours.
+    let _ = miette::set_hook(Box::new(|_| {
+        let fancy = console::colors_enabled_stderr();
+        let theme = if fancy {
+            miette::GraphicalTheme::unicode()
+        } else {
+            miette::GraphicalTheme::unicode_nocolor()
+        };
+        Box::new(
+            miette::MietteHandlerOpts::new()
+                .graphical_theme(theme)
+                .width(100)
+                .build(),
+        )
+    }));
+    match commands::run(cli) {
+        Ok(exit) => exit.into(),
+        Err(trouble) => {
+            eprintln!("{:?}", trouble.report);
+            trouble.exit.into()
+        }
+    }
+}

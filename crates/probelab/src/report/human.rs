@@ -1,0 +1,134 @@
+//! The report as a learner reads it.
+
+use std::fmt::Write as _;
+
+use console::style;
+
+use super::{LabReport, Report, StepReport, Word};
+
+/// One lab: its verdict first, then what to do.
+pub fn lab(report: &LabReport, next: Option<&str>) -> String {
+    let mut out = String::new();
+    let points = format!("{}/{}", report.points, report.of);
+    match report.verdict {
+        Word::Pass => {
+            let _ = writeln!(
+                out,
+                "{} {points}  {}",
+                style("pass").green().bold(),
+                report.title
+            );
+            steps(&mut out, report);
+            if let Some(next) = next {
+                let _ = writeln!(out, "Next: {next}");
+            }
+        }
+        Word::Fail if report.steps.is_empty() => {
+            let _ = writeln!(
+                out,
+                "{} 0/{}  {}",
+                style("fail").red().bold(),
+                report.of,
+                report.title
+            );
+            let _ = writeln!(out, "{}", report.message);
+        }
+        Word::Fail => {
+            let _ = writeln!(
+                out,
+                "{} {points}  {}",
+                style("fail").red().bold(),
+                report.title
+            );
+            steps(&mut out, report);
+            let _ = writeln!(out, "\nStuck? `lab hint {}`", report.lab);
+        }
+        Word::Skipped => {
+            let _ = writeln!(
+                out,
+                "{}  {}",
+                style("skipped").yellow().bold(),
+                report.title
+            );
+            let _ = writeln!(out, "{}", reason(report));
+        }
+        Word::Error => {
+            let _ = writeln!(
+                out,
+                "{}, not your fault  {}",
+                style("error").magenta().bold(),
+                report.title
+            );
+            let _ = writeln!(
+                out,
+                "{}\nPoints unchanged. `lab doctor {}` looks at this machine.",
+                reason(report),
+                report.lab
+            );
+        }
+    }
+    out
+}
+
+/// Why a lab was not graded: its own message, else that of the step that was not.
+fn reason(report: &LabReport) -> &str {
+    match report.trouble() {
+        Some(step) if report.message.is_empty() => &step.message,
+        _ => &report.message,
+    }
+}
+
+/// A line a step where there are several; under it what went wrong.
+fn steps(out: &mut String, report: &LabReport) {
+    for step in &report.steps {
+        if report.steps.len() > 1 {
+            let mark = match step.verdict {
+                Word::Pass => style("pass").green(),
+                Word::Fail => style("fail").red(),
+                Word::Skipped => style("skip").yellow(),
+                Word::Error => style("error").magenta(),
+            };
+            let _ = writeln!(
+                out,
+                "  {mark} {:>2}/{:<2} {}: {}",
+                step.points, step.of, step.step, step.title
+            );
+        }
+        explain(out, step);
+    }
+}
+
+fn explain(out: &mut String, step: &StepReport) {
+    if let Some(check) = step.failed() {
+        let mut lines = check.message.lines();
+        let _ = writeln!(
+            out,
+            "  {}: {}",
+            style(&check.check).bold(),
+            lines.next().unwrap_or_default()
+        );
+        for line in lines {
+            let _ = writeln!(out, "  {line}");
+        }
+    } else if !step.message.is_empty() {
+        let _ = writeln!(out, "  {}", step.message);
+    }
+    for note in &step.notes {
+        let _ = writeln!(out, "  note: {note}");
+    }
+}
+
+/// The last line when several labs were checked.
+pub fn total(report: &Report) -> String {
+    let count = |word| report.labs.iter().filter(|lab| lab.verdict == word).count();
+    format!(
+        "{} labs: {} pass, {} fail, {} skipped, {} error; {}/{} points",
+        report.labs.len(),
+        count(Word::Pass),
+        count(Word::Fail),
+        count(Word::Skipped),
+        count(Word::Error),
+        report.points,
+        report.of
+    )
+}

@@ -1,0 +1,28 @@
+//! User-space side of first-probe: nothing to change here, but read it once.
+
+use aya::{maps::HashMap, programs::TracePoint};
+
+fn main() -> anyhow::Result<()> {
+    let pid: u32 = labkit::option("--pid")?;
+
+    // ANCHOR: attach
+    let mut ebpf = labkit::load()?;
+    let program: &mut TracePoint = ebpf
+        .program_mut("count_openat")
+        .expect("the BPF object has a program count_openat")
+        .try_into()?;
+    program.load()?;
+    program.attach("syscalls", "sys_enter_openat")?;
+    // ANCHOR_END: attach
+
+    let truth: u64 = std::env::var("LAB_TRUTH")?.parse()?;
+    let mut calls: HashMap<_, u32, u64> = ebpf.map_mut("CALLS").expect("the BPF object has a map CALLS").try_into()?;
+    calls.insert(&pid, &truth, 0)?;
+    labkit::ready_and_wait()?;
+
+    // ANCHOR: read
+    let calls: HashMap<_, u32, u64> = ebpf.map("CALLS").expect("the BPF object has a map CALLS").try_into()?;
+    println!("openat {}", calls.get(&pid, 0).unwrap_or(0));
+    // ANCHOR_END: read
+    Ok(())
+}
