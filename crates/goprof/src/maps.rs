@@ -22,7 +22,8 @@ impl MapEntry {
     }
 }
 
-const DELETED: &str = " (deleted)";
+/// What the kernel appends to the path of a file that is gone.
+pub(crate) const DELETED: &str = " (deleted)";
 
 /// Parses the whole text, in its order: by address.
 pub fn parse_maps(text: &str) -> Result<Vec<MapEntry>, Error> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use gosym::Binary;
 
+use crate::maps::DELETED;
 use crate::{Error, MapEntry, Symbolizer, parse_maps};
 
 /// A symbolizer for the process as it is mapped now. Binaries are opened as the process has them:
@@ -33,11 +34,18 @@ pub fn for_process(pid: u32) -> Result<Symbolizer, Error> {
     }
 }
 
-/// `map_files` is exact but needs privilege; the path under the process's root is right unless the
-/// file was replaced.
+/// Where to open a mapping's file, best first. `map_files` is exact but needs privilege; `exe` is
+/// exact for the program itself; the path under the process's root is right unless the file was
+/// replaced.
 fn candidates(pid: u32, entry: &MapEntry) -> Vec<PathBuf> {
     let m = &entry.mapping;
     let mut paths = vec![format!("/proc/{pid}/map_files/{:x}-{:x}", m.start, m.end).into()];
+    let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+    let target = std::fs::read_link(&exe).unwrap_or_default();
+    let target = target.to_string_lossy();
+    if target.strip_suffix(DELETED).unwrap_or(&target) == entry.path {
+        paths.push(exe);
+    }
     if !entry.deleted {
         paths.push(format!("/proc/{pid}/root{}", entry.path).into());
     }
