@@ -255,7 +255,8 @@ pub struct Artifact {
     pub name: Slug,
     /// What it is.
     pub kind: ArtifactKind,
-    /// Its folder or file, relative to the lab; `.` is the lab itself.
+    /// Its folder or file, relative to the lab; `.` is the lab itself. A `go` artifact's path may
+    /// start with `go-samples/`: then it is relative to the course.
     pub path: PathBuf,
     /// `go`: the profile for the build's `-pgo`, relative to the lab.
     pub pgo: Option<PathBuf>,

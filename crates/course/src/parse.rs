@@ -30,6 +30,18 @@ pub(crate) struct Folder {
     pub(crate) has_solutions: bool,
 }
 
+impl Folder {
+    /// The course's own folder in this one's place, for the paths that are relative to it.
+    pub(crate) fn course(&self) -> Self {
+        let root = self.dir.ancestors().nth(2).unwrap_or(&self.dir);
+        Self {
+            dir: root.to_owned(),
+            shown: "the course's folder".to_owned(),
+            ..self.clone()
+        }
+    }
+}
+
 /// What came of reading a `lab.toml`.
 pub(crate) struct Parsed {
     pub(crate) folder: Folder,

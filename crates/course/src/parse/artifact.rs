@@ -10,6 +10,9 @@ use crate::lab::{Artifact, ArtifactKind, OutputFormat, Run, Signal};
 use crate::near::{list, suggest};
 use crate::table::{At, Doc, Table, kind};
 
+/// What the path of a sample service starts with; it is relative to the course, not to the lab.
+const GO_SAMPLES: &str = "go-samples/";
+
 /// A lab's artifacts, and whether they were read without a mistake: one that was not would make
 /// every mention of it a mistake too.
 pub(super) struct Artifacts {
@@ -39,15 +42,18 @@ pub(super) fn artifacts(lab: &mut Table<'_>, folder: &Folder) -> Vec<Artifact> {
             doc.choice(&at, "kind", ArtifactKind::WORDS)?;
             ArtifactKind::from_word(at.value)
         });
-        let path = t
-            .str("path", "\".\"")
-            .and_then(|at| files::inside(doc, folder, &at));
+        // A Go program may be one of the course's samples instead of the lab's own.
+        let inside = |at: &At<&str>| match kind {
+            Some(ArtifactKind::Go) if at.value.starts_with(GO_SAMPLES) => {
+                files::inside(doc, &folder.course(), at)
+            }
+            _ => files::inside(doc, folder, at),
+        };
+        let path = t.str("path", "\".\"").and_then(|at| inside(&at));
         let pgo_at = t.opt_str("pgo");
         let package = t.opt_str("package");
         let bin = t.opt_str("bin");
-        let pgo = pgo_at
-            .as_ref()
-            .and_then(|at| files::inside(doc, folder, at));
+        let pgo = pgo_at.as_ref().and_then(inside);
         if let Some(kind) = kind {
             use ArtifactKind::{BpfRust, Cargo, Go};
             only_for(doc, "pgo", pgo_at.as_ref(), kind, &[Go]);

@@ -20,21 +20,13 @@ pub fn command() -> Command {
     go
 }
 
-/// The program's module, when it is one of the course's samples rather than a folder of the lab.
-pub fn source(builder: &Builder<'_>, artifact: &Artifact) -> Option<PathBuf> {
-    artifact
-        .path
-        .starts_with("go-samples")
-        .then(|| builder.site.root.join(&artifact.path))
-}
-
 /// Builds a main package. Without a profile PGO is off, so that a stray `default.pgo` changes nothing.
 pub fn build(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
-    let folder = source(builder, artifact).unwrap_or_else(|| builder.tree.join(&artifact.path));
+    let folder = builder.place(&artifact.path);
     let program = builder.out.join(format!("{}.bin", artifact.name));
     let profile = artifact.pgo.as_ref().map_or_else(
         || "off".to_owned(),
-        |profile| builder.tree.join(profile).display().to_string(),
+        |profile| builder.place(profile).display().to_string(),
     );
     let output = command()
         .current_dir(&folder)

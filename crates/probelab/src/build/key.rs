@@ -62,7 +62,7 @@ pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
         })
         .or_infrastructure(|| format!("cannot read what {} is built from", artifact.name))?;
     if let Some(profile) = &artifact.pgo {
-        add(&mut hash, &builder.tree.join(profile), &[])
+        add(&mut hash, &builder.place(profile), &[])
             .or_infrastructure(|| format!("cannot read {}", profile.display()))?;
     }
     Ok(hash.finalize().to_hex().to_string())

@@ -70,6 +70,16 @@ impl Builder<'_> {
         Ok(Ok(files))
     }
 
+    /// Where an artifact's path leads: into the tree, or to a sample service of the course.
+    fn place(&self, path: &Path) -> PathBuf {
+        let base = if path.starts_with("go-samples") {
+            &self.site.root
+        } else {
+            &self.tree
+        };
+        base.join(path)
+    }
+
     fn build_one(&self, artifact: &Artifact) -> Built<PathBuf> {
         let key = key::of(self, artifact)?;
         let key_file = self.out.join(format!("{}.key", artifact.name));
