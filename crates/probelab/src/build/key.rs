@@ -45,8 +45,7 @@ pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
         ArtifactKind::Cbpf | ArtifactKind::Answers => Vec::new(),
     };
     // The folders of other artifacts inside this one's are no part of it.
-    let own =
-        super::go::source(builder, artifact).unwrap_or_else(|| builder.tree.join(&artifact.path));
+    let own = builder.place(&artifact.path);
     let others: Vec<PathBuf> = builder
         .lab
         .artifacts
