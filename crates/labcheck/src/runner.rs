@@ -82,6 +82,7 @@ fn run_step(plan: &Plan, step: &PlannedStep, steps: Steps) -> StepResult {
         message,
         checks,
         notes: session.notes,
+        artefacts: session.artefacts,
         seconds: begin.elapsed().as_secs_f64(),
     }
 }

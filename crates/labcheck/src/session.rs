@@ -1,6 +1,8 @@
 //! What a step is given: randomness, the learner's program, and a place to record outcomes.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration,
+};
 
 use crate::{
     learner::Launch,
@@ -17,7 +19,10 @@ pub struct Session<'a> {
     pub rng: Rng,
     pub(crate) results: Vec<CheckResult>,
     pub(crate) notes: Vec<String>,
+    pub(crate) artefacts: BTreeMap<String, Vec<u8>>,
     truth: Option<String>,
+    /// Where artifacts are copied for everyone to use.
+    public: Option<tempfile::TempDir>,
 }
 
 /// Seeded randomness: the same seed, lab and step give the same choices.
@@ -62,7 +67,9 @@ impl<'a> Session<'a> {
             rng: Rng::new(plan.seed, &step.id),
             results: Vec::new(),
             notes: Vec::new(),
+            artefacts: BTreeMap::new(),
             truth: None,
+            public: None,
         }
     }
 
@@ -94,16 +101,39 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// What was built under this artifact name.
+    /// What was built under this artifact name, as a copy that every user can read and run: the
+    /// course may lie in a folder that only its owner can enter. The copy lasts as long as the
+    /// session.
     ///
     /// # Errors
-    /// [`Failure::Infrastructure`] when nothing was.
-    pub fn artifact(&self, name: &str) -> Result<PathBuf, Failure> {
-        self.plan
+    /// [`Failure::Infrastructure`] when nothing was built, or it can't be copied.
+    pub fn artifact(&mut self, name: &str) -> Result<PathBuf, Failure> {
+        let built = self
+            .plan
             .artifacts
             .get(name)
-            .cloned()
-            .ok_or_else(|| Failure::infrastructure(format!("artifact {name} was not built")))
+            .ok_or_else(|| Failure::infrastructure(format!("artifact {name} was not built")))?;
+        let folder = match &self.public {
+            Some(folder) => folder,
+            None => {
+                let folder = tempfile::Builder::new()
+                    .prefix("probelab-artifacts-")
+                    .tempdir()?;
+                fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+                self.public.insert(folder)
+            }
+        };
+        let copy = folder.path().join(name);
+        if !copy.exists() {
+            fs::copy(built, &copy)?;
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(copy)
+    }
+
+    /// Hands a file out of the session: it is in the step's result under `name`.
+    pub fn give(&mut self, name: &str, bytes: Vec<u8>) {
+        self.artefacts.insert(name.to_owned(), bytes);
     }
 
     /// A file of the tree that was built, relative to the lab's folder.

@@ -1,5 +1,7 @@
 //! What a check can say.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use course::Verdict;
@@ -85,6 +87,36 @@ pub struct StepResult {
     /// Things worth saying that change no verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Files that the step hands out, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artefacts: BTreeMap<String, Vec<u8>>,
     /// Wall-clock seconds.
     pub seconds: f64,
+}
+
+impl StepResult {
+    /// A step none of whose checks could be made.
+    pub fn unreached(
+        id: impl Into<String>,
+        verdict: Verdict,
+        message: impl Into<String>,
+        checks: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            verdict,
+            message: message.into(),
+            checks: checks
+                .into_iter()
+                .map(|id| CheckResult {
+                    id,
+                    verdict: None,
+                    message: String::new(),
+                })
+                .collect(),
+            notes: Vec::new(),
+            artefacts: BTreeMap::new(),
+            seconds: 0.0,
+        }
+    }
 }

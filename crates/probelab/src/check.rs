@@ -10,7 +10,7 @@ use course::{ArtifactKind, Lab, Step, Where};
 use labcheck::{
     machine,
     plan::{Plan, PlannedStep, RunSpec},
-    verdict::{CheckResult, StepResult, Verdict},
+    verdict::{StepResult, Verdict},
 };
 
 use crate::{
@@ -119,7 +119,10 @@ pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
         report.steps.push(match result {
             Some(result) => StepReport::new(step, result),
             // The runner ended before this step.
-            None => StepReport::new(step, &error(step, "the check runner ended early")),
+            None => StepReport::new(
+                step,
+                &unreached(step, Verdict::Error, "the check runner ended early"),
+            ),
         });
     }
     report.points = report.steps.iter().map(|step| step.points).sum();
@@ -156,50 +159,18 @@ fn lacking(lab: &Lab) -> Option<String> {
     None
 }
 
+/// A step whose code does not compile: its first check failed, with the compiler's words.
 fn unbuilt(step: &Step, message: String) -> StepResult {
-    let mut checks: Vec<CheckResult> = step
-        .checks
-        .iter()
-        .map(|id| CheckResult {
-            id: id.to_string(),
-            verdict: None,
-            message: String::new(),
-        })
-        .collect();
-    if let Some(first) = checks.first_mut() {
-        *first = CheckResult {
-            id: first.id.clone(),
-            verdict: Some(Verdict::Fail),
-            message,
-        };
+    let mut result = unreached(step, Verdict::Fail, "");
+    if let Some(first) = result.checks.first_mut() {
+        (first.verdict, first.message) = (Some(Verdict::Fail), message);
     }
-    StepResult {
-        id: step.id.to_string(),
-        verdict: Verdict::Fail,
-        message: String::new(),
-        checks,
-        notes: Vec::new(),
-        seconds: 0.0,
-    }
+    result
 }
 
-fn error(step: &Step, message: &str) -> StepResult {
-    StepResult {
-        id: step.id.to_string(),
-        verdict: Verdict::Error,
-        message: message.to_owned(),
-        checks: step
-            .checks
-            .iter()
-            .map(|id| CheckResult {
-                id: id.to_string(),
-                verdict: None,
-                message: String::new(),
-            })
-            .collect(),
-        notes: Vec::new(),
-        seconds: 0.0,
-    }
+fn unreached(step: &Step, verdict: Verdict, message: &str) -> StepResult {
+    let checks = step.checks.iter().map(ToString::to_string);
+    StepResult::unreached(step.id.as_str(), verdict, message, checks)
 }
 
 fn plan(
@@ -259,45 +230,24 @@ pub fn needs_privilege(lab: &Lab) -> bool {
 }
 
 /// Runs a plan here, or as root where it needs that and we are not.
-fn run(plan: &Plan, interactive: bool) -> Vec<StepResult> {
+pub fn run(plan: &Plan, interactive: bool) -> Vec<StepResult> {
+    let all = |why: &str| -> Vec<StepResult> {
+        let error = |step: &PlannedStep| {
+            StepResult::unreached(&step.id, Verdict::Error, why, step.checks.iter().cloned())
+        };
+        plan.steps.iter().map(error).collect()
+    };
     if plan.privileged && !machine::is_root() {
-        return elevate::run(plan, interactive).unwrap_or_else(|why| {
-            plan.steps
-                .iter()
-                .map(|step| StepResult {
-                    id: step.id.clone(),
-                    verdict: Verdict::Error,
-                    message: why.clone(),
-                    checks: step
-                        .checks
-                        .iter()
-                        .map(|id| CheckResult {
-                            id: id.clone(),
-                            verdict: None,
-                            message: String::new(),
-                        })
-                        .collect(),
-                    notes: Vec::new(),
-                    seconds: 0.0,
-                })
-                .collect()
-        });
+        return elevate::run(plan, interactive).unwrap_or_else(|why| all(&why));
     }
+    let Some(steps) = registry::steps(&plan.slug) else {
+        return all(&format!(
+            "this `lab` was built without the checks of {}",
+            plan.slug
+        ));
+    };
     let mut results = Vec::new();
-    match registry::steps(&plan.slug) {
-        Some(steps) => labcheck::runner::run(plan, steps, |result| results.push(result)),
-        None => results.extend(plan.steps.iter().map(|step| StepResult {
-            id: step.id.clone(),
-            verdict: Verdict::Error,
-            message: format!(
-                "this `lab` has no checks for {}: it was built without labs/*-{}/check.rs",
-                plan.slug, plan.slug
-            ),
-            checks: Vec::new(),
-            notes: Vec::new(),
-            seconds: 0.0,
-        })),
-    }
+    labcheck::runner::run(plan, steps, |result| results.push(result));
     results
 }
 

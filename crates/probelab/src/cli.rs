@@ -75,6 +75,23 @@ pub enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// For authors: makes a new lab that already verifies.
+    New {
+        /// NNN-slug, as 215-page-faults: part times 100, plus a multiple of five.
+        folder: String,
+        /// The lab's title.
+        #[arg(long)]
+        title: Option<String>,
+    },
+    /// Measures; without a name, lists what can be measured.
+    Bench {
+        name: Option<String>,
+        /// Times each thing is measured.
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(3..=1000))]
+        rounds: u32,
+        #[arg(long, value_enum, default_value_t)]
+        format: ListFormat,
+    },
     /// Every test there is.
     Test {
         /// Only phases whose name contains this.

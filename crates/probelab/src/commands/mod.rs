@@ -1,11 +1,13 @@
 //! One module a command.
 
+mod bench;
 mod book;
 mod check;
 mod diff;
 mod doctor;
 mod hint;
 mod list;
+mod new;
 mod next;
 mod reset;
 mod start;
@@ -38,6 +40,12 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Diff { lab } => diff::run(&site, &lab),
         Command::Doctor { lab } => doctor::run(&site, lab.as_deref()),
         Command::Verify { labs, seed } => verify::run(&site, &labs, seed),
+        Command::New { folder, title } => new::run(&site, &folder, title.as_deref()),
+        Command::Bench {
+            name,
+            rounds,
+            format,
+        } => bench::run(&site, name.as_deref(), rounds, format),
         Command::Test { only } => test::run(&site, only.as_deref()),
         Command::Book { build } => book::run(&site, build),
         Command::Completions { .. } => Ok(Exit::Pass),

@@ -1,0 +1,115 @@
+//! `lab bench`: claims about speed, measured. Paired and interleaved, medians with intervals.
+
+mod edit;
+
+use serde::Serialize;
+
+use crate::{
+    cli::ListFormat,
+    site::Site,
+    trouble::{Exit, Outcome, Trouble},
+};
+
+/// One line of a result.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// What was measured.
+    name: String,
+    /// Unit of `ours` and `peer`.
+    unit: &'static str,
+    /// Median.
+    ours: f64,
+    /// Median of what it is compared with.
+    peer: f64,
+    /// Median of the paired ratios ours/peer.
+    ratio: f64,
+    /// 95 % bootstrap interval of `ratio`.
+    ci95: [f64; 2],
+    /// Pairs.
+    n: usize,
+}
+
+/// A whole result: `probelab/bench/v1`.
+#[derive(Debug, Serialize)]
+pub struct Measured {
+    schema: &'static str,
+    bench: &'static str,
+    machine: serde_json::Value,
+    rows: Vec<Row>,
+    /// What it means, in a sentence.
+    #[serde(skip)]
+    sentence: String,
+}
+
+impl Measured {
+    fn new(bench: &'static str, rows: Vec<Row>, sentence: String) -> Self {
+        let machine = serde_json::json!({
+            "kernel": rustix::system::uname().release().to_string_lossy(),
+            "arch": std::env::consts::ARCH,
+            "cpus": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        });
+        Self {
+            schema: "probelab/bench/v1",
+            bench,
+            machine,
+            rows,
+            sentence,
+        }
+    }
+}
+
+type Bench = fn(&Site, u32) -> Outcome<Measured>;
+
+const ALL: [(&str, &str, Bench); 1] = [(
+    "edit",
+    "from saving a one-line BPF edit to the verdict, beside the usual build of aya's template",
+    edit::run,
+)];
+
+/// Runs the command.
+pub fn run(site: &Site, name: Option<&str>, rounds: u32, format: ListFormat) -> Outcome {
+    let Some(name) = name else {
+        for (name, what, _) in ALL {
+            println!("{name:<10} {what}");
+        }
+        return Ok(Exit::Pass);
+    };
+    let (_, _, bench) = ALL
+        .iter()
+        .find(|(known, ..)| *known == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = ALL.iter().map(|(name, ..)| *name).collect();
+            Trouble::usage(
+                format!("there is no bench {name}"),
+                format!("benches: {}", names.join(", ")),
+            )
+        })?;
+    let measured = bench(site, rounds)?;
+    match format {
+        ListFormat::Json => println!(
+            "{}",
+            serde_json::to_string_pretty(&measured).unwrap_or_default()
+        ),
+        ListFormat::Human => {
+            println!(
+                "{:<28} {:>6} {:>9} {:>9} {:>7}  {:<17} {:>4}",
+                "", "unit", "ours", "peer", "ratio", "95 % interval", "n"
+            );
+            for row in &measured.rows {
+                println!(
+                    "{:<28} {:>6} {:>9.3} {:>9.3} {:>7.3}  [{:.3}, {:.3}]    {:>4}",
+                    row.name,
+                    row.unit,
+                    row.ours,
+                    row.peer,
+                    row.ratio,
+                    row.ci95[0],
+                    row.ci95[1],
+                    row.n
+                );
+            }
+            println!("{}", measured.sentence);
+        }
+    }
+    Ok(Exit::Pass)
+}
