@@ -275,7 +275,15 @@ impl Learner {
     /// # Errors
     /// [`Failure::Learner`] when the program ended before, does not end within five seconds, or
     /// ends with an error.
-    pub fn stop(mut self) -> Result<Output, Failure> {
+    pub fn stop(self) -> Result<Output, Failure> {
+        self.stop_with_files().map(|(output, _)| output)
+    }
+
+    /// As [`Learner::stop`], and gives the folder that the program wrote its files to.
+    ///
+    /// # Errors
+    /// As [`Learner::stop`].
+    pub fn stop_with_files(mut self) -> Result<(Output, RunFolder), Failure> {
         if let Some(status) = self.child.try_wait()? {
             return Err(Failure::learner(format!(
                 "your program {} before it was told to stop. {}",
@@ -285,7 +293,7 @@ impl Learner {
         }
         self.signal(self.stop);
         let status = self.wait_exit(Instant::now() + GRACE)?;
-        self.finish(status).map(|(output, _)| output)
+        self.finish(status)
     }
 
     fn signal(&self, signal: i32) {

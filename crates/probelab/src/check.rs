@@ -187,32 +187,41 @@ fn plan(
             .map(|step| PlannedStep {
                 id: step.id.to_string(),
                 checks: step.checks.iter().map(ToString::to_string).collect(),
-                run: lab.run_for(step).map(|run| RunSpec {
-                    artifact: run.artifact.to_string(),
-                    bpf: run.bpf.as_ref().map(ToString::to_string),
-                    args: run.args.clone(),
-                    env: run.env.clone(),
-                    ready: run.ready.clone(),
-                    stop: run.stop.number(),
-                    seconds: run.seconds,
-                    output_kib: run.output_kib,
-                }),
+                run: lab.run_for(step).map(run_spec),
             })
             .collect(),
         artifacts,
         tree,
         learner_dir: job.shown_as.clone(),
         edit: lab.edit.clone(),
-        capabilities: lab
-            .needs
-            .capabilities
-            .iter()
-            .map(|capability| capability.number())
-            .collect(),
+        capabilities: capabilities(lab),
         privileged: needs_privilege(lab),
         seed: job.seed,
         tell_truth: job.tell_truth,
     }
+}
+
+/// How the learner's program is run, for the runner.
+pub fn run_spec(run: &course::Run) -> RunSpec {
+    RunSpec {
+        artifact: run.artifact.to_string(),
+        bpf: run.bpf.as_ref().map(ToString::to_string),
+        args: run.args.clone(),
+        env: run.env.clone(),
+        ready: run.ready.clone(),
+        stop: run.stop.number(),
+        seconds: run.seconds,
+        output_kib: run.output_kib,
+    }
+}
+
+/// The capabilities of the learner's program, by number.
+pub fn capabilities(lab: &Lab) -> Vec<u8> {
+    lab.needs
+        .capabilities
+        .iter()
+        .map(|capability| capability.number())
+        .collect()
 }
 
 /// Whether the lab's checks must run as root: its program has something in the kernel.

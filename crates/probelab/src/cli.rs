@@ -20,6 +20,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The whole path in five minutes: a graded lab, a kernel profile, a faster Go binary.
+    Tour,
     /// Lists the labs and what you have passed.
     List {
         /// Only the labs of this track, in its order.

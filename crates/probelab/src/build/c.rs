@@ -81,11 +81,14 @@ pub fn kernel_module(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBu
     compile(builder, make, folder.join(format!("{name}.ko")))
 }
 
-/// The pinned clang, or the distribution's default.
+/// The clang that the launcher found, else the pinned one, else the distribution's default.
 fn clang() -> Command {
+    if let Some(found) = env::var_os("PROBELAB_CLANG") {
+        return Command::new(found);
+    }
     let pinned = format!("clang-{}", versions::pinned("CLANG"));
-    let there = env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(&pinned).is_file()));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let there = env::split_paths(&path).any(|folder| folder.join(&pinned).is_file());
     Command::new(if there { pinned } else { "clang".to_owned() })
 }
 

@@ -12,7 +12,8 @@ use crate::{trouble::OrTrouble as _, versions};
 
 /// A go command that uses the pinned toolchain and leaves go.mod as it is.
 pub fn command() -> Command {
-    let mut go = Command::new("go");
+    // The launcher may have found, or fetched, a go that is not on the search path.
+    let mut go = Command::new(std::env::var_os("PROBELAB_GO").unwrap_or_else(|| "go".into()));
     go.env("GOTOOLCHAIN", format!("go{}", versions::pinned("GO")))
         .env("GOFLAGS", "-mod=readonly")
         .env_remove("GOEXPERIMENT");

@@ -8,7 +8,7 @@
 
 mod c;
 mod cargo;
-mod go;
+pub mod go;
 mod key;
 
 use std::{

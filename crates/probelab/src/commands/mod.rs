@@ -12,6 +12,7 @@ mod next;
 mod reset;
 mod start;
 mod test;
+pub mod tour;
 mod verify;
 
 use clap::CommandFactory as _;
@@ -31,6 +32,7 @@ pub fn run(cli: Cli) -> Outcome {
     }
     let site = Site::find(cli.course)?;
     match cli.command {
+        Command::Tour => tour::run(&site),
         Command::List { track, format } => list::run(&site, track.as_deref(), format),
         Command::Next { track } => next::run(&site, track.as_deref()),
         Command::Start { lab } => start::run(&site, lab.as_deref()),
