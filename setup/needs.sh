@@ -1,0 +1,114 @@
+# What Probelab needs, how much room each takes, and why. One line each: id|group|MB|why.
+# Group `run` is for every command, `test` for `./lab test` and `./lab book` only. The sizes are of
+# the packages and all that they pull in, measured on a bare Debian 13 and rounded.
+# shellcheck shell=sh disable=SC2154  # variables of the other files of setup/
+
+needs_table() {
+    cat <<'END'
+git|run|60|to fetch dependencies and compare trees
+ca-certificates|run|1|to trust the servers that the rest comes from
+compiler|run|200|gcc, make and pkg-config, for the C parts of dependencies
+musl|run|5|the C library that the static program is linked with
+libelf|run|10|libelf and zlib headers, for the labs that use libbpf
+clang|run|650|compiles the labs written in C for BPF
+bubblewrap|run|1|the sandbox that learner code is compiled in
+go|run|250|any Go, to fetch the pinned one with
+rustup|run|30|installs the Rust toolchains
+rust-stable|run|850|the pinned stable Rust, with clippy, rustfmt and the musl target
+rust-nightly|run|660|the pinned nightly with rust-src, for code that runs in the kernel
+bpf-linker|run|3|links BPF programs; built here in about a minute
+go-pinned|run|240|the pinned Go toolchain
+shellcheck|test|20|checks the shell scripts
+mdbook|test|15|builds the book; built here in some minutes
+staticcheck|test|20|checks the Go code
+END
+}
+
+# have_… are true when the thing is there.
+have() {
+    case $1 in
+        git) command -v git >/dev/null ;;
+        ca-certificates) [ -f "$SYSROOT/etc/ssl/certs/ca-certificates.crt" ] || [ -f "${SSL_CERT_FILE-}" ] ;;
+        compiler)
+            command -v gcc >/dev/null && command -v make >/dev/null &&
+                command -v pkg-config >/dev/null && [ -f "$SYSROOT/usr/include/stdio.h" ]
+            ;;
+        musl) command -v musl-gcc >/dev/null ;;
+        libelf) [ -f "$SYSROOT/usr/include/libelf.h" ] && [ -f "$SYSROOT/usr/include/zlib.h" ] ;;
+        clang) find_clang && [ -n "$CLANG_BIN" ] ;;
+        bubblewrap) command -v bwrap >/dev/null ;;
+        go) find_go && [ -n "$ANY_GO$GO_BIN" ] ;;
+        rustup) find_rustup && [ -n "$RUSTUP_BIN" ] ;;
+        rust-stable)
+            [ -x "$STABLE_DIR/bin/cargo" ] && [ -x "$STABLE_DIR/bin/cargo-clippy" ] &&
+                [ -x "$STABLE_DIR/bin/rustfmt" ] && [ -d "$STABLE_DIR/lib/rustlib/$ARCH-unknown-linux-musl/lib" ]
+            ;;
+        rust-nightly) [ -x "$NIGHTLY_DIR/bin/cargo" ] && [ -f "$NIGHTLY_DIR/lib/rustlib/src/rust/library/core/Cargo.toml" ] ;;
+        bpf-linker) find_bpf_linker && [ -n "$BPF_LINKER_BIN" ] ;;
+        go-pinned) [ -n "$GO_BIN" ] ;;
+        shellcheck) command -v shellcheck >/dev/null ;;
+        mdbook) find_mdbook && [ -n "$MDBOOK_BIN" ] ;;
+        staticcheck) find_staticcheck && [ -n "$STATICCHECK_BIN" ] ;;
+    esac
+}
+
+# The distribution packages behind an id; nothing for what comes from elsewhere.
+packages_of() {
+    case $1 in
+        git | ca-certificates | bubblewrap | shellcheck) echo "$1" ;;
+        compiler) echo "gcc libc6-dev make pkg-config" ;;
+        musl) echo musl-tools ;;
+        libelf) echo "libelf-dev zlib1g-dev" ;;
+        clang) if apt_offers "clang-$CLANG"; then echo "clang-$CLANG"; else echo clang; fi ;;
+        go) echo golang-go ;;
+        # Debian 12 has no such package; install_rustup sees to that.
+        rustup) if apt_offers rustup; then echo rustup; else command -v curl >/dev/null || echo curl; fi ;;
+    esac
+}
+
+# Sets `missing` to the ids that are not there, in the order in which they are installed.
+find_missing() {
+    missing=
+    while IFS='|' read -r id group _; do
+        if [ "$group" = run ] || [ "$want" = all ]; then
+            have "$id" || missing="$missing $id"
+        fi
+    done <<END
+$(needs_table)
+END
+}
+
+missing_packages() {
+    all=
+    for id in $missing; do
+        for package in $(packages_of "$id"); do
+            all="$all $package"
+        done
+    done
+    echo "${all# }"
+}
+
+list_missing() {
+    [ -n "$missing" ] || return 0
+    say "Probelab needs what is not on this machine yet:" ""
+    total=0
+    while IFS='|' read -r id group size why; do
+        case " $missing " in
+            *" $id "*) ;;
+            *) continue ;;
+        esac
+        [ "$group" = run ] || why="$why (for ./lab test and ./lab book)"
+        printf '  %-16s %5s MB  %s\n' "$id" "$size" "$why" >&2
+        total=$((total + size))
+    done <<END
+$(needs_table)
+END
+    say "" "About $total MB on disk in all. Needs the network; a second run starts at once."
+    packages=$(missing_packages)
+    [ -z "$packages" ] || say "From the distribution: $packages"
+    case $missing in
+        *rust* | *bpf-linker* | *pinned* | *mdbook* | *staticcheck*)
+            say "Into $RUSTUP_HOME_DIR, $CARGO_HOME_DIR, Go's module cache and $CACHE: the rest. No start-up file of your shell is changed."
+            ;;
+    esac
+}
