@@ -72,7 +72,7 @@ find_clang() {
 find_go() {
     GO_BIN=
     OUR_GO=$CACHE/go-$GO/bin/go
-    ANY_GO=$(first_executable "$(command -v go || :)" /usr/local/go/bin/go /usr/lib/go/bin/go)
+    ANY_GO=$(first_executable "$(command -v go || :)" "$SYSROOT/usr/local/go/bin/go" "$SYSROOT/usr/lib/go/bin/go")
     if [ -x "$OUR_GO" ]; then
         GO_BIN=$OUR_GO
     elif [ -n "$ANY_GO" ]; then

@@ -1,6 +1,6 @@
 # Installs what is missing. Every step can be repeated, and what it makes appears under its final name
 # only when it is whole: so an interrupted set-up goes on with the step it was in.
-# shellcheck shell=sh disable=SC2154  # variables of the other files of setup/
+# shellcheck shell=sh disable=SC2034,SC2154  # variables of the other files of setup/
 
 # Two set-ups at once would fight for the same directories.
 wait_for_other_setup() {
@@ -15,6 +15,7 @@ wait_for_other_setup() {
 install_missing() {
     say "" "Installing; all output goes to $LOG"
     check_room
+    installing=1
     packages=$(missing_packages)
     if [ -n "$packages" ]; then
         install_packages
@@ -30,6 +31,7 @@ install_missing() {
             staticcheck) run_step "staticcheck $STATICCHECK" install_staticcheck ;;
         esac
     done
+    installing=0
 }
 
 # Stops before anything is fetched when the list plainly does not fit.
@@ -48,14 +50,14 @@ install_packages() {
         say "Running as root, by sudo: apt-get update; apt-get install --no-install-recommends $packages"
         sudo -v || stop "sudo did not allow it. Ask whoever runs this machine to install: $packages. Nothing was installed."
     fi
-    run_step "apt-get update" as_root_apt update
+    run_step "$STEP_LISTS" as_root_apt update
     packages=$(missing_packages)
     if [ -n "$(dpkg --audit 2>/dev/null)" ]; then
         # shellcheck disable=SC2086  # may be empty
         run_step "finishing an interrupted apt-get" $as_root dpkg --configure -a
     fi
     # shellcheck disable=SC2086  # a list of words
-    run_step "downloading packages" as_root_apt install --download-only $packages
+    run_step "$STEP_DOWNLOAD" as_root_apt install --download-only $packages
     # shellcheck disable=SC2086
     run_step "installing packages" as_root_apt install $packages
     case " $missing " in
@@ -119,8 +121,8 @@ install_bpf_linker() {
         mkdir -p "$llvm/lib" &&
             ln -sf "$library" "$llvm/lib/libLLVM.so" &&
             ln -sf "$library" "$llvm/lib/${library##*/}" || return 1
-    elif [ -d "/usr/lib/llvm-$major/lib" ]; then
-        llvm=/usr/lib/llvm-$major
+    elif [ -d "$SYSROOT/usr/lib/llvm-$major/lib" ]; then
+        llvm=$SYSROOT/usr/lib/llvm-$major
     else
         echo "error: $NIGHTLY_DIR has no shared libLLVM.so.$major; install llvm-$major-dev and libpolly-$major-dev"
         return 1

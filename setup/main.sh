@@ -21,7 +21,7 @@ read_versions() {
     while IFS='=' read -r name value; do
         case $name in
             '' | '#'*) continue ;;
-            *[!A-Z0-9_]*) stop "versions.env has a line that is not KEY=VALUE: $name" ;;
+            *[!A-Z0-9_]*) stop "versions.env has a line that is not KEY=VALUE: '$name'. Restore the file with: git checkout versions.env" ;;
         esac
         # Names and values come from a file of this repository, and the name was checked above.
         eval "$name=\$value"

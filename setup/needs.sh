@@ -103,7 +103,7 @@ list_missing() {
     done <<END
 $(needs_table)
 END
-    say "" "About $total MB on disk in all. Needs the network; a second run starts at once."
+    say "" "About $total MB on disk in all. This needs the network, once."
     packages=$(missing_packages)
     [ -z "$packages" ] || say "From the distribution: $packages"
     case $missing in

@@ -4,6 +4,13 @@
 
 LOG=$STATE/setup.log
 
+# Whether the steps belong to an installation, and whether one of them has changed the machine. The
+# first two steps of apt do not.
+installing=0
+changed=0
+STEP_LISTS="apt-get update"
+STEP_DOWNLOAD="downloading packages"
+
 say() {
     printf '%s\n' "$@" >&2
 }
@@ -26,10 +33,12 @@ run_step() {
     step_began=$(now)
     printf '\n=== %s\n' "$step_title" >>"$LOG"
     step_mark=$(wc -l <"$LOG")
-    show_progress "$step_title" "$step_began" &
+    [ -t 2 ] || say "  $step_title …"
+    # Descriptor 9 is the lock of the set-up: nothing that outlives it may hold it.
+    show_progress "$step_title" "$step_began" 9>&- &
     ticker=$!
     step_code=0
-    "$@" >>"$LOG" 2>&1 || step_code=$?
+    "$@" >>"$LOG" 2>&1 9>&- || step_code=$?
     # KILL, since a TERM that comes before the child has dropped our traps would be lost.
     kill -KILL "$ticker" 2>/dev/null || :
     wait "$ticker" 2>/dev/null || :
@@ -39,6 +48,10 @@ run_step() {
     fi
     if [ "$step_code" = 0 ]; then
         say "  $step_title: done in $step_seconds s"
+        case $step_title in
+            "$STEP_LISTS" | "$STEP_DOWNLOAD") ;;
+            *) changed=1 ;;
+        esac
         return 0
     fi
     if [ "$step_code" = 130 ] || [ "$step_code" = 143 ]; then
@@ -46,19 +59,23 @@ run_step() {
     fi
     say "  $step_title: FAILED after $step_seconds s"
     explain_failure "$step_mark"
+    if [ "$installing" = 1 ]; then
+        if [ "$changed" = 1 ]; then
+            say "What was finished is kept."
+        else
+            say "Nothing was installed."
+        fi
+    fi
     exit 3
 }
 
 show_progress() {
-    shown=0
+    shown=30
     # A launcher that was killed must not leave this loop behind.
     while kill -0 $$ 2>/dev/null; do
         elapsed=$(($(now) - $2))
         if [ -t 2 ]; then
             printf '\r  %s … %s s' "$1" "$elapsed" >&2
-        elif [ "$shown" = 0 ]; then
-            say "  $1 …"
-            shown=30
         elif [ "$elapsed" -ge "$shown" ]; then
             say "  $1 … $elapsed s"
             shown=$((shown + 30))

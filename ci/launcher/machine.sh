@@ -6,12 +6,34 @@
 REAL='sh env sed grep cat cut find head tail tr awk date mkdir mv rm ln cp cmp readlink wc sleep chmod
 basename dirname touch sha256sum flock kill true'
 
+# Copies a machine that was made before: making one takes hundreds of commands.
 new_machine() {
+    FAKE_LLVM=22.1.8
+    if ! [ -d "$temporary/bare.template" ]; then
+        make_machine
+        mv "$machine" "$temporary/bare.template"
+        cp -a "$temporary/bare.template" "$temporary/with-packages.template"
+        machine=$temporary/with-packages.template
+        provide_packages
+        : >"$machine/calls"
+    fi
     machine=$temporary/$1
+    cp -a "$temporary/bare.template" "$machine"
+}
+
+has_packages() {
+    rm -r "$machine"
+    cp -a "$temporary/with-packages.template" "$machine"
+}
+
+make_machine() {
+    machine=$temporary/bare
     mkdir -p "$machine/bin" "$machine/home" "$machine/root/usr/include" "$machine/clone/crates/probelab" "$machine/clone/labs"
     : >"$machine/transcript"
     for command in $REAL; do
-        ln -s "$(command -v "$command")" "$machine/bin/$command" 2>/dev/null || :
+        file=$(command -v "$command")
+        # Those that are built into sh have no file, and need none.
+        case $file in /*) ln -s "$file" "$machine/bin/" ;; esac
     done
     cp -R "$repo/lab" "$repo/setup" "$machine/clone/"
     : >"$machine/clone/Cargo.toml"
@@ -31,7 +53,6 @@ END
     echo 'channel = "1.99.0"' >"$machine/clone/rust-toolchain.toml"
     echo 'Linux version 6.12.0' >"$machine/proc-version"
     os_release debian 13 'Debian GNU/Linux 13 (trixie)'
-    FAKE_LLVM=22.1.8
 
     stub uname 'case $1 in -s) echo Linux ;; -m) echo x86_64 ;; esac'
     stub id 'case $1 in -u) echo 0 ;; -un) echo root ;; esac'
@@ -57,7 +78,7 @@ END
 # stub NAME BODY: a command of the machine. stub_logged also notes each call: for those that could
 # change a real machine.
 stub() {
-    printf '#!/bin/sh\nmachine=%s\n%s\n' "'$machine'" "$2" >"$machine/bin/$1.new"
+    printf '#!/bin/sh\n%s\n' "$2" >"$machine/bin/$1.new"
     chmod +x "$machine/bin/$1.new"
     mv "$machine/bin/$1.new" "$machine/bin/$1"
 }
@@ -94,16 +115,16 @@ on_machine() {
     )
 }
 
-has_packages() {
+provide_packages() {
     for package in git ca-certificates gcc libc6-dev make pkg-config musl-tools libelf-dev zlib1g-dev \
         clang-22 bubblewrap golang-go rustup; do
-        "$machine/bin/provide_tool" "$package"
+        on_machine provide_tool "$package"
     done
 }
 
 has_rust() {
-    "$machine/bin/rustup" toolchain install 1.99.0
-    "$machine/bin/rustup" toolchain install nightly-2026-01-01
+    on_machine rustup toolchain install 1.99.0
+    on_machine rustup toolchain install nightly-2026-01-01
 }
 
 has_everything() {
@@ -167,7 +188,7 @@ fi'
 
 # provide_tool PACKAGE: what the package would put on the machine.
 FAKE_TOOLS='make_tool() {
-    { echo "#!/bin/sh"; echo "machine='"'"'$machine'"'"'"; cat; } >"$machine/bin/$1.new"
+    { echo "#!/bin/sh"; cat; } >"$machine/bin/$1.new"
     chmod +x "$machine/bin/$1.new"; mv "$machine/bin/$1.new" "$machine/bin/$1"
 }
 headers=$machine/root/usr/include
