@@ -190,6 +190,28 @@ impl Drop for Workload {
     }
 }
 
+/// The number that a system call of [`Workload::call`] has on this machine's processor.
+///
+/// # Errors
+/// [`Failure::Infrastructure`] when no workload makes it.
+pub fn syscall_number(name: &str) -> Result<i64, Failure> {
+    Ok(match name {
+        "openat" => libc::SYS_openat,
+        "getppid" => libc::SYS_getppid,
+        "close" => libc::SYS_close,
+        "unlinkat" => libc::SYS_unlinkat,
+        "mkdirat" => libc::SYS_mkdirat,
+        "statx" => libc::SYS_statx,
+        "readlinkat" => libc::SYS_readlinkat,
+        "umask" => libc::SYS_umask,
+        _ => {
+            return Err(Failure::infrastructure(format!(
+                "no workload makes the system call {name}"
+            )));
+        }
+    })
+}
+
 /// The system calls that a workload can make, without side effects that last.
 #[cfg(target_os = "linux")]
 fn syscall(name: &str) -> Option<fn(&CString)> {
