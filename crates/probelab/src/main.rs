@@ -36,6 +36,8 @@ fn main() -> ExitCode {
             miette::MietteHandlerOpts::new()
                 .graphical_theme(theme)
                 .width(100)
+                // Names hold hyphens and slashes: break at spaces only.
+                .word_separator(textwrap::WordSeparator::AsciiSpace)
                 .build(),
         )
     }));

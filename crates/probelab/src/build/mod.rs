@@ -52,6 +52,18 @@ pub struct Builder<'a> {
 impl Builder<'_> {
     /// Builds `artifacts` in order. Returns their files by name.
     pub fn build(&self, artifacts: &[&Artifact]) -> Built<BTreeMap<String, PathBuf>> {
+        let mut files = BTreeMap::new();
+        let mut stale = Vec::new();
+        for artifact in artifacts {
+            let key = key::of(self, artifact)?;
+            match self.kept(artifact, &key) {
+                Some(file) => drop(files.insert(artifact.name.to_string(), file)),
+                None => stale.push((*artifact, key)),
+            }
+        }
+        if stale.is_empty() {
+            return Ok(Ok(files));
+        }
         fs::create_dir_all(&self.out)
             .or_infrastructure(|| format!("cannot make {}", self.out.display()))?;
         // One build at a time: two would overwrite each other's files in the shared folders.
@@ -60,14 +72,29 @@ impl Builder<'_> {
             File::create(&lock).or_infrastructure(|| format!("cannot make {}", lock.display()))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
             .or_infrastructure(|| "cannot wait for another build".to_owned())?;
-        let mut files = BTreeMap::new();
-        for artifact in artifacts {
-            match self.build_one(artifact)? {
+        for (artifact, key) in stale {
+            match self.build_one(artifact, &key)? {
                 Ok(file) => files.insert(artifact.name.to_string(), file),
                 Err(rejected) => return Ok(Err(rejected)),
             };
         }
         Ok(Ok(files))
+    }
+
+    /// Where an artifact's key, and its file's name, are written down.
+    fn notes(&self, artifact: &Artifact) -> (PathBuf, PathBuf) {
+        (
+            self.out.join(format!("{}.key", artifact.name)),
+            self.out.join(format!("{}.name", artifact.name)),
+        )
+    }
+
+    /// What was built before from just these sources.
+    fn kept(&self, artifact: &Artifact, key: &str) -> Option<PathBuf> {
+        let (key_file, name_file) = self.notes(artifact);
+        (fs::read_to_string(key_file).ok()? == key).then_some(())?;
+        let file = self.out.join(fs::read_to_string(name_file).ok()?);
+        file.is_file().then_some(file)
     }
 
     /// Where an artifact's path leads: into the tree, or to a sample service of the course.
@@ -80,16 +107,8 @@ impl Builder<'_> {
         base.join(path)
     }
 
-    fn build_one(&self, artifact: &Artifact) -> Built<PathBuf> {
-        let key = key::of(self, artifact)?;
-        let key_file = self.out.join(format!("{}.key", artifact.name));
-        let name_file = self.out.join(format!("{}.name", artifact.name));
-        if fs::read_to_string(&key_file).is_ok_and(|old| old == key)
-            && let Ok(name) = fs::read_to_string(&name_file)
-            && self.out.join(&name).is_file()
-        {
-            return Ok(Ok(self.out.join(name)));
-        }
+    fn build_one(&self, artifact: &Artifact, key: &str) -> Built<PathBuf> {
+        let (key_file, name_file) = self.notes(artifact);
         // No key while the file is being replaced: an interrupted build is done again.
         let _ = fs::remove_file(&key_file);
         let begin = Instant::now();

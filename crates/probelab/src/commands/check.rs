@@ -41,7 +41,7 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
                     .flatten()
                     .map(|next| format!("lab start {}", next.slug));
                 print!("{}", human::lab(&report, next.as_deref()));
-                if report.verdict != Word::Pass && !report.steps.is_empty() {
+                if report.verdict == Word::Fail {
                     println!("(seed {seed}; `--seed {seed}` replays)");
                 }
             }

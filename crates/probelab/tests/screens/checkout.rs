@@ -1,0 +1,132 @@
+//! A checkout in a temporary folder, with one lab in it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// The repository that is tested.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the repository is there")
+}
+
+pub struct Checkout {
+    folder: tempfile::TempDir,
+}
+
+impl Checkout {
+    /// A new checkout with first-probe, which nobody has started.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let from = repository();
+        fs::write(
+            root.join("course.toml"),
+            "title = \"A test course\"\ndefault-track = \"all\"\nplanned = [\"later\"]\n\n\
+             [track.all]\ntitle = \"Everything\"\nsummary = \"Both labs.\"\nlabs = [\"first-probe\", \"later\"]\n",
+        )
+        .expect("course.toml");
+        for path in [
+            "labs/010-first-probe",
+            "solutions/010-first-probe",
+            "crates/labkit",
+            "crates/labkit-ebpf",
+        ] {
+            copy(&from.join(path), &root.join(path));
+        }
+        for path in ["labs/Cargo.toml", "labs/Cargo.lock"] {
+            fs::copy(from.join(path), root.join(path)).expect(path);
+        }
+        // What is compiled once is compiled once for the tests too.
+        fs::create_dir_all(from.join("target")).expect("target");
+        std::os::unix::fs::symlink(from.join("target"), root.join("target")).expect("a link");
+        Self { folder }
+    }
+
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command that runs `lab` here.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+        command
+            .args(args)
+            .current_dir(self.root())
+            .env("PROBELAB_ROOT", self.root())
+            .env("NO_COLOR", "1")
+            .env_remove("CI");
+        command
+    }
+
+    /// Runs `lab` and returns all that it showed, with its exit status.
+    pub fn lab(&self, args: &[&str]) -> String {
+        screen(args, &self.command(args).output().expect("lab runs"))
+    }
+
+    /// Replaces text in a learner's file.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.root().join("my/first-probe").join(file);
+        let text = fs::read_to_string(&path).expect("the file is there");
+        assert!(text.contains(from), "{file} holds no {from:?}");
+        fs::write(path, text.replace(from, to)).expect("written");
+    }
+
+    /// Puts the solution into the learner's folder.
+    pub fn solve(&self) {
+        copy(
+            &self.root().join("solutions/010-first-probe"),
+            &self.root().join("my/first-probe"),
+        );
+    }
+}
+
+/// What a person saw.
+pub fn screen(args: &[&str], output: &Output) -> String {
+    let mut text = format!("$ lab {}\n", args.join(" "));
+    text += &String::from_utf8_lossy(&output.stdout);
+    text += &String::from_utf8_lossy(&output.stderr);
+    text += &format!(
+        "[exit {}]\n",
+        output
+            .status
+            .code()
+            .map_or("by signal".to_owned(), |code| code.to_string())
+    );
+    text
+}
+
+/// Compares a screen with its snapshot; what differs from run to run is blanked.
+pub fn assert_screen(name: &str, text: &str, checkout: &Checkout) {
+    let root = checkout.root().display().to_string();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.add_filter(&root, "CHECKOUT");
+    settings.add_filter(r"seed \d+", "seed SEED");
+    settings.add_filter(r"--seed \d+", "--seed SEED");
+    settings.add_filter(r"process \d+", "process PID");
+    settings.add_filter(r"\d{8}T\d{6}(\.\d+)?Z?", "TIME");
+    settings.add_filter(r"we made \d+ openat calls", "we made N openat calls");
+    settings.add_filter(r"/\S+/registry/src/[^/]+/", "REGISTRY/");
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).expect("a folder");
+        for entry in fs::read_dir(from).expect("readable") {
+            let entry = entry.expect("an entry");
+            if entry.file_name() != "target" {
+                copy(&entry.path(), &to.join(entry.file_name()));
+            }
+        }
+    } else {
+        fs::copy(from, to).expect("copied");
+    }
+}

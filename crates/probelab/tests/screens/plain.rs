@@ -1,0 +1,210 @@
+//! Screens that need nothing but files.
+
+use std::fs;
+
+use crate::{
+    Need, Test,
+    checkout::{Checkout, assert_screen},
+};
+
+pub const TESTS: &[Test] = &[
+    ("help", Need::Nothing, help),
+    ("list", Need::Nothing, list),
+    ("start", Need::Nothing, start),
+    ("start_twice", Need::Nothing, start_twice),
+    ("unknown_lab", Need::Nothing, unknown_lab),
+    ("nothing_started", Need::Nothing, nothing_started),
+    ("hints_grow", Need::Nothing, hints_grow),
+    ("reset_keeps_a_backup", Need::Nothing, reset_keeps_a_backup),
+    ("diff_before_a_pass", Need::Nothing, diff_before_a_pass),
+    (
+        "corrupt_progress_is_kept_aside",
+        Need::Nothing,
+        corrupt_progress_is_kept_aside,
+    ),
+    ("mistakes_in_lab_toml", Need::Nothing, mistakes_in_lab_toml),
+    ("a_link_is_refused", Need::Nothing, a_link_is_refused),
+    (
+        "an_empty_answer_is_refused",
+        Need::Nothing,
+        an_empty_answer_is_refused,
+    ),
+    ("new_lab_is_whole", Need::Nothing, new_lab_is_whole),
+    ("outside_a_checkout", Need::Nothing, outside_a_checkout),
+    ("unknown_bench", Need::Nothing, unknown_bench),
+];
+
+fn help() {
+    let checkout = Checkout::new();
+    let mut text = checkout.lab(&["--help"]);
+    text += &checkout.lab(&["check", "--help"]);
+    assert_screen("help", &text, &checkout);
+}
+
+fn list() {
+    let checkout = Checkout::new();
+    let mut text = checkout.lab(&["list"]);
+    text += &checkout.lab(&["list", "--format", "json"]);
+    text += &checkout.lab(&["next"]);
+    assert_screen("list", &text, &checkout);
+}
+
+fn start() {
+    let checkout = Checkout::new();
+    let text = checkout.lab(&["start"]);
+    assert!(
+        checkout
+            .root()
+            .join("my/first-probe/ebpf/src/main.rs")
+            .is_file()
+    );
+    // What is not a learner's business is not handed out.
+    for hidden in ["check.rs", "lab.toml", "wrong"] {
+        assert!(
+            !checkout.root().join("my/first-probe").join(hidden).exists(),
+            "{hidden}"
+        );
+    }
+    assert_screen("start", &text, &checkout);
+}
+
+fn start_twice() {
+    let checkout = Checkout::new();
+    checkout.lab(&["start"]);
+    assert_screen("start_twice", &checkout.lab(&["start", "10"]), &checkout);
+}
+
+fn unknown_lab() {
+    let checkout = Checkout::new();
+    assert_screen(
+        "unknown_lab",
+        &checkout.lab(&["check", "first-prob"]),
+        &checkout,
+    );
+}
+
+fn nothing_started() {
+    let checkout = Checkout::new();
+    let mut text = checkout.lab(&["check"]);
+    text += &checkout.lab(&["check", "first-probe"]);
+    text += &checkout.lab(&["reset", "first-probe"]);
+    assert_screen("nothing_started", &text, &checkout);
+}
+
+fn hints_grow() {
+    let checkout = Checkout::new();
+    let mut text = String::new();
+    for _ in 0..4 {
+        text += &checkout.lab(&["hint", "first-probe"]);
+    }
+    text += &checkout.lab(&["hint", "first-probe", "--level", "1"]);
+    assert_screen("hints_grow", &text, &checkout);
+}
+
+fn reset_keeps_a_backup() {
+    let checkout = Checkout::new();
+    checkout.lab(&["start"]);
+    checkout.edit("ebpf/src/main.rs", "// TODO", "// mine");
+    let text = checkout.lab(&["reset", "first-probe"]);
+    let now = fs::read_to_string(checkout.root().join("my/first-probe/ebpf/src/main.rs"))
+        .expect("the starter");
+    assert!(now.contains("// TODO"));
+    let backup = fs::read_dir(checkout.root().join("my/.backup"))
+        .expect("backups")
+        .next()
+        .expect("one")
+        .expect("it");
+    let kept =
+        fs::read_to_string(backup.path().join("ebpf/src/main.rs")).expect("the learner's file");
+    assert!(kept.contains("// mine"));
+    assert_screen("reset_keeps_a_backup", &text, &checkout);
+}
+
+fn diff_before_a_pass() {
+    let checkout = Checkout::new();
+    checkout.lab(&["start"]);
+    assert_screen(
+        "diff_before_a_pass",
+        &checkout.lab(&["diff", "first-probe"]),
+        &checkout,
+    );
+}
+
+fn corrupt_progress_is_kept_aside() {
+    let checkout = Checkout::new();
+    checkout.lab(&["start"]);
+    let file = checkout.root().join("my/progress.json");
+    fs::write(&file, "{\"schema\": \"probelab/progress/v1\", \"labs\"").expect("written");
+    let text = checkout.lab(&["list"]);
+    let kept = fs::read_dir(checkout.root().join("my"))
+        .expect("my")
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .is_ok_and(|entry| entry.file_name().to_string_lossy().contains("corrupt"))
+        })
+        .count();
+    assert_eq!(kept, 1);
+    assert_screen("corrupt_progress_is_kept_aside", &text, &checkout);
+}
+
+fn mistakes_in_lab_toml() {
+    let checkout = Checkout::new();
+    let file = checkout.root().join("labs/010-first-probe/lab.toml");
+    let text = fs::read_to_string(&file).expect("lab.toml");
+    fs::write(
+        &file,
+        text.replace("points = 10", "points = 1000")
+            .replace("summary = \"A", "sumary = \"A"),
+    )
+    .expect("written");
+    assert_screen("mistakes_in_lab_toml", &checkout.lab(&["list"]), &checkout);
+}
+
+fn a_link_is_refused() {
+    let checkout = Checkout::new();
+    let answer = checkout.root().join("answer/ebpf/src");
+    fs::create_dir_all(&answer).expect("a folder");
+    std::os::unix::fs::symlink("/etc/passwd", answer.join("main.rs")).expect("a link");
+    let text = checkout.lab(&["check", "first-probe", "--answer", "answer"]);
+    assert_screen("a_link_is_refused", &text, &checkout);
+}
+
+fn an_empty_answer_is_refused() {
+    let checkout = Checkout::new();
+    fs::create_dir(checkout.root().join("answer")).expect("a folder");
+    let mut text = checkout.lab(&["check", "first-probe", "--answer", "answer"]);
+    text += &checkout.lab(&["check", "first-probe", "--answer", "absent"]);
+    text += &checkout.lab(&["check", "--answer", "answer"]);
+    assert_screen("an_empty_answer_is_refused", &text, &checkout);
+}
+
+fn new_lab_is_whole() {
+    let checkout = Checkout::new();
+    let mut text = checkout.lab(&["new", "215-page-faults", "--title", "Page faults"]);
+    text += &checkout.lab(&["list"]);
+    text += &checkout.lab(&["new", "215-other"]);
+    text += &checkout.lab(&["new", "page-faults"]);
+    assert_screen("new_lab_is_whole", &text, &checkout);
+}
+
+fn outside_a_checkout() {
+    let checkout = Checkout::new();
+    let mut command = checkout.command(&["list"]);
+    let output = command
+        .env("PROBELAB_ROOT", "/")
+        .output()
+        .expect("lab runs");
+    assert_screen(
+        "outside_a_checkout",
+        &crate::checkout::screen(&["list"], &output),
+        &checkout,
+    );
+}
+
+fn unknown_bench() {
+    let checkout = Checkout::new();
+    let mut text = checkout.lab(&["bench"]);
+    text += &checkout.lab(&["bench", "sped"]);
+    assert_screen("unknown_bench", &text, &checkout);
+}
