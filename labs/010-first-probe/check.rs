@@ -30,7 +30,9 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
     let runs = learner.audit()?.runs_since(&program);
     let place = lab.place(SOURCE, "fn count_openat");
     lab.require_that("program-ran", runs >= calls, || {
-        format!("we made {calls} openat calls; your program's probe ran {runs} times. Look at {place}.")
+        format!(
+            "we made {calls} openat calls; your program's probe ran {runs} times. Look at {place}."
+        )
     })?;
 
     let grew = calls_map.and_then(|map| Ok(map.sum_u64(&key)?.wrapping_sub(before?)));
@@ -49,6 +51,8 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
     };
     lab.require("map-counts", counted)?;
 
-    let printed = learner.stop().and_then(|output| output.expect_line(&format!("openat {calls}")));
+    let printed = learner
+        .stop()
+        .and_then(|output| output.expect_line(&format!("openat {calls}")));
     lab.require("report-agrees", printed)
 }

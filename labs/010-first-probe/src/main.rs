@@ -18,7 +18,10 @@ fn main() -> anyhow::Result<()> {
     labkit::ready_and_wait()?;
 
     // ANCHOR: read
-    let calls: HashMap<_, u32, u64> = ebpf.map("CALLS").expect("the BPF object has a map CALLS").try_into()?;
+    let calls: HashMap<_, u32, u64> = ebpf
+        .map("CALLS")
+        .expect("the BPF object has a map CALLS")
+        .try_into()?;
     println!("openat {}", calls.get(&pid, 0).unwrap_or(0));
     // ANCHOR_END: read
     Ok(())

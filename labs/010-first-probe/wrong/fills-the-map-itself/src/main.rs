@@ -16,12 +16,18 @@ fn main() -> anyhow::Result<()> {
     // ANCHOR_END: attach
 
     let truth: u64 = std::env::var("LAB_TRUTH")?.parse()?;
-    let mut calls: HashMap<_, u32, u64> = ebpf.map_mut("CALLS").expect("the BPF object has a map CALLS").try_into()?;
+    let mut calls: HashMap<_, u32, u64> = ebpf
+        .map_mut("CALLS")
+        .expect("the BPF object has a map CALLS")
+        .try_into()?;
     calls.insert(&pid, &truth, 0)?;
     labkit::ready_and_wait()?;
 
     // ANCHOR: read
-    let calls: HashMap<_, u32, u64> = ebpf.map("CALLS").expect("the BPF object has a map CALLS").try_into()?;
+    let calls: HashMap<_, u32, u64> = ebpf
+        .map("CALLS")
+        .expect("the BPF object has a map CALLS")
+        .try_into()?;
     println!("openat {}", calls.get(&pid, 0).unwrap_or(0));
     // ANCHOR_END: read
     Ok(())
