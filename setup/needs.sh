@@ -1,26 +1,27 @@
 # What Probelab needs, how much room each takes, and why. One line each: id|group|MB|why.
 # Group `run` is for every command, `test` for `./lab test` and `./lab book` only. The sizes are of
-# the packages and all that they pull in, measured on a bare Debian 13 and rounded.
+# what is there afterwards (packages with all that they pull in, downloaded sources), as measured on a
+# bare Debian 13 on x86_64, rounded.
 # shellcheck shell=sh disable=SC2154  # variables of the other files of setup/
 
 needs_table() {
     cat <<'END'
-git|run|60|to fetch dependencies and compare trees
+git|run|100|to fetch dependencies and compare trees
 ca-certificates|run|1|to trust the servers that the rest comes from
 compiler|run|200|gcc, make and pkg-config, for the C parts of dependencies
 musl|run|5|the C library that the static program is linked with
 libelf|run|10|libelf and zlib headers, for the labs that use libbpf
-clang|run|650|compiles the labs written in C for BPF
+clang|run|330|compiles the labs written in C for BPF
 bubblewrap|run|1|the sandbox that learner code is compiled in
 go|run|250|any Go, to fetch the pinned one with
-rustup|run|30|installs the Rust toolchains
+rustup|run|10|installs the Rust toolchains
 rust-stable|run|850|the pinned stable Rust, with clippy, rustfmt and the musl target
 rust-nightly|run|660|the pinned nightly with rust-src, for code that runs in the kernel
-bpf-linker|run|3|links BPF programs; built here in about a minute
-go-pinned|run|240|the pinned Go toolchain
-shellcheck|test|20|checks the shell scripts
-mdbook|test|15|builds the book; built here in some minutes
-staticcheck|test|20|checks the Go code
+bpf-linker|run|60|links BPF programs; built here in about a minute
+go-pinned|run|310|the pinned Go toolchain
+shellcheck|test|35|checks the shell scripts
+mdbook|test|150|builds the book; built here in some minutes
+staticcheck|test|50|checks the Go code
 END
 }
 
