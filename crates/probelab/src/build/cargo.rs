@@ -168,8 +168,32 @@ fn fetch(builder: &Builder<'_>) -> Outcome<()> {
     fs::write(&stamp, key).or_infrastructure(|| "cannot record the download".to_owned())
 }
 
+/// Makes cargo compile the artifact's own package again.
+///
+/// Cargo names a package's build by its path relative to its workspace, which here is the tree, so
+/// all variants of a lab are one package to it; and it takes a package for built when no source is
+/// newer than the last build, which may have been another variant's. We build only what our own
+/// key says has changed, so nothing is compiled in vain.
+fn renew(folder: &Path) -> std::io::Result<()> {
+    let now = std::time::SystemTime::now();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            renew(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            fs::File::options()
+                .append(true)
+                .open(&path)?
+                .set_modified(now)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs the build; finds the program among cargo's messages, or the first error.
 fn finish(builder: &Builder<'_>, artifact: &Artifact, mut cargo: Command) -> Built<PathBuf> {
+    renew(&builder.tree.join(&artifact.path))
+        .or_infrastructure(|| format!("cannot renew the files of {}", artifact.name))?;
     if let Some(package) = &artifact.package {
         cargo.args(["--package", package]);
     }

@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// Grows when what `lab` passes to a compiler changes.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
+
+/// Our own crates that learners' user-space programs may depend on.
+const USED: [&str; 4] = ["labkit", "gosym", "goprof", "verifier-doctor"];
 
 /// A hash of the artifact's sources, of the libraries of ours that it uses, and of the versions
 /// that compile it.
@@ -25,7 +28,10 @@ pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
     let inputs: Vec<PathBuf> = match artifact.kind {
         ArtifactKind::Cargo => {
             hash.update(versions::stable().as_bytes());
-            vec![root.join("crates/labkit"), root.join("labs/Cargo.lock")]
+            let ours = USED.iter().map(|name| root.join("crates").join(name));
+            ours.filter(|path| path.is_dir())
+                .chain([root.join("labs/Cargo.lock")])
+                .collect()
         }
         ArtifactKind::BpfRust => {
             hash.update(versions::pinned("BPF_NIGHTLY").as_bytes());

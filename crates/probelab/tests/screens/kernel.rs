@@ -13,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("pass_and_diff", Need::Kernel, pass_and_diff),
     ("no_privilege", Need::Kernel, no_privilege),
     ("machine_formats", Need::Kernel, machine_formats),
+    ("variants_do_not_mix", Need::Kernel, variants_do_not_mix),
     (
         "nothing_is_left_behind",
         Need::Kernel,
@@ -110,6 +111,39 @@ fn machine_formats() {
             }
         }
     }
+}
+
+/// All variants of a lab are built in one folder; none may be taken for another, even where its
+/// files are older than the last build.
+fn variants_do_not_mix() {
+    let checkout = Checkout::new();
+    let starter = "labs/010-first-probe";
+    let solution = "solutions/010-first-probe";
+    let status = |answer: &str| {
+        let args = ["check", "first-probe", "--answer", answer];
+        checkout
+            .command(&args)
+            .output()
+            .expect("lab runs")
+            .status
+            .code()
+    };
+    let both = || (status(starter), status(solution), status(starter));
+    assert_eq!(both(), (Some(1), Some(0), Some(1)));
+    // Forget what was built, as a new version of `lab` does; the trees stay as old as they are.
+    for entry in fs::read_dir(checkout.root().join("target/out"))
+        .expect("built")
+        .flatten()
+    {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("first-probe.answer-")
+        {
+            fs::remove_dir_all(entry.path()).expect("removed");
+        }
+    }
+    assert_eq!(both(), (Some(1), Some(0), Some(1)));
 }
 
 /// Neither control groups nor run folders outlive a check.
