@@ -60,6 +60,12 @@ pub fn findings() -> Vec<Finding> {
     facts.findings()
 }
 
+/// What stands in the way of every lab that has something in the kernel, seen as the check runner:
+/// one sentence that says what is wrong and what to do.
+pub fn obstacle() -> Option<String> {
+    Facts::gather().obstacle()
+}
+
 /// What [`Facts::findings`] judges; apart from it, so that the judgement can be tested.
 #[derive(Clone, Debug)]
 struct Facts {
@@ -115,6 +121,14 @@ impl Facts {
             resource_capability: effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE),
             lockdown: read("/sys/kernel/security/lockdown").unwrap_or_default(),
         }
+    }
+
+    fn obstacle(&self) -> Option<String> {
+        let bad = self.findings().into_iter().find(|finding| {
+            // A lab that needs BTF says so itself, and is skipped.
+            finding.state == State::Bad && finding.what != "btf"
+        })?;
+        Some(format!("{}: {}. {}", bad.what, bad.found, bad.fix))
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -346,6 +360,33 @@ mod tests {
             assert_eq!(found.state, expected, "{what}");
             assert!(!found.fix.is_empty(), "{what} has no fix");
         }
+    }
+
+    #[test]
+    fn an_obstacle_comes_with_its_fix() {
+        assert_eq!(good().obstacle(), None);
+        assert_eq!(
+            Facts {
+                btf: false,
+                ..good()
+            }
+            .obstacle(),
+            None
+        );
+        let stuck = Facts {
+            kernel: (5, 10),
+            memlock_bytes: Some(64 << 10),
+            resource_capability: false,
+            ..good()
+        };
+        assert_eq!(
+            stuck.obstacle().as_deref(),
+            Some(
+                "memlock: limited to 64 KiB, and can't be raised here. Before Linux 5.11 BPF maps \
+                 are charged to this limit. Raise it for root: `ulimit -l unlimited`, or \
+                 LimitMEMLOCK=infinity in the service that starts you."
+            )
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Steps,
+    Steps, machine,
     plan::{Plan, PlannedStep},
     session::Session,
     verdict::{CheckResult, StepResult, Stop, Verdict},
@@ -14,8 +14,18 @@ use crate::{
 
 /// Runs every step of `plan`, handing each result to `each` as soon as it is known.
 pub fn run(plan: &Plan, steps: Steps, mut each: impl FnMut(StepResult)) {
+    let obstacle = if plan.privileged {
+        machine::obstacle()
+    } else {
+        None
+    };
     for step in &plan.steps {
-        each(run_step(plan, step, steps));
+        each(match &obstacle {
+            Some(why) => {
+                StepResult::unreached(&step.id, Verdict::Error, why, step.checks.iter().cloned())
+            }
+            None => run_step(plan, step, steps),
+        });
     }
 }
 
