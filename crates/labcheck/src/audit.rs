@@ -10,7 +10,10 @@
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -89,6 +92,23 @@ pub enum Hook {
     Other(String),
 }
 
+impl Hook {
+    /// Whether it is a probe on entry at this offset of this file, by whatever path.
+    pub fn is_uprobe_at(&self, file: &Path, offset: u64) -> bool {
+        let Self::Uprobe {
+            path,
+            offset: at,
+            at_return: false,
+        } = self
+        else {
+            return false;
+        };
+        let same = |a: &fs::Metadata, b: &fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        *at == offset
+            && matches!((fs::metadata(path), fs::metadata(file)), (Ok(a), Ok(b)) if same(&a, &b))
+    }
+}
+
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -139,9 +159,15 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program that a library loads only to learn what the kernel can do.
+    /// A program that a library loads only to learn what the kernel can do. They are small, and
+    /// have no name but for the ones that try whether a name is allowed. A learner's program has
+    /// its function's name, and may be as small while it is being written.
     fn is_feature_probe(&self) -> bool {
-        self.hooks.is_empty() && self.runs == 0 && self.map_ids.is_empty() && self.size <= 64
+        self.hooks.is_empty()
+            && self.runs == 0
+            && self.map_ids.is_empty()
+            && self.size <= 64
+            && ["", "aya_name_check", "libbpf_nametest"].contains(&self.name.as_str())
     }
 }
 

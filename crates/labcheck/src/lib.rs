@@ -11,6 +11,7 @@
 pub mod audit;
 mod bpf;
 pub mod cgroup;
+pub mod elf;
 mod enter;
 pub mod learner;
 pub mod machine;

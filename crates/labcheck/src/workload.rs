@@ -7,13 +7,16 @@
 use std::{
     ffi::{CString, OsStr, OsString},
     fmt::Write as _,
+    fs,
     io::{self, BufRead, BufReader, Write as _},
-    os::unix::process::CommandExt as _,
-    path::Path,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
     sync::mpsc,
     time::Duration,
 };
+
+use tempfile::TempDir;
 
 use crate::{learner::LEARNER_UID, verdict::Failure};
 
@@ -28,6 +31,8 @@ pub struct Workload {
     lines: mpsc::Receiver<String>,
     name: String,
     patience: Duration,
+    /// Of a copied program. Removed with the workload.
+    folder: Option<TempDir>,
 }
 
 impl Workload {
@@ -45,21 +50,35 @@ impl Workload {
     /// Another program as a workload, such as a Go service that `lab` built.
     ///
     /// `as_learner` runs it as the learner's user, which lets the learner's program read its
-    /// /proc files.
+    /// /proc files. It is a copy then, in a folder of its own that it may write and starts in:
+    /// where the program was built, that user may not be allowed to look.
     ///
     /// # Errors
     /// [`Failure::Infrastructure`] when it can't be started.
     pub fn program(path: &Path, args: &[&OsStr], as_learner: bool) -> Result<Self, Failure> {
-        let mut command = Command::new(path);
-        command.args(args);
-        if as_learner && rustix::process::geteuid().is_root() {
-            command.uid(LEARNER_UID).gid(LEARNER_UID).current_dir("/");
-        }
         let name = path.file_name().map_or_else(
             || path.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         );
-        Self::start(&mut command, &name)
+        if !as_learner {
+            return Self::start(Command::new(path).args(args), &name);
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("probelab-workload-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()?;
+        let copy = folder.path().join(&name);
+        fs::copy(path, &copy)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
+        let mut command = Command::new(copy);
+        command.args(args).current_dir(folder.path());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(LEARNER_UID), Some(LEARNER_UID))?;
+            command.uid(LEARNER_UID).gid(LEARNER_UID);
+        }
+        let mut workload = Self::start(&mut command, &name)?;
+        workload.folder = Some(folder);
+        Ok(workload)
     }
 
     fn start(command: &mut Command, name: &str) -> Result<Self, Failure> {
@@ -94,7 +113,34 @@ impl Workload {
             lines,
             name: name.to_owned(),
             patience: Duration::from_secs(20),
+            folder: None,
         })
+    }
+
+    /// The file that the process runs.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the process is gone.
+    pub fn executable(&self) -> Result<PathBuf, Failure> {
+        Ok(fs::read_link(format!("/proc/{}/exe", self.pid()))?)
+    }
+
+    /// The file of a library that the process has mapped, by the beginning of its name:
+    /// `libc.so`.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the process is gone or uses no such library.
+    pub fn library(&self, name: &str) -> Result<PathBuf, Failure> {
+        fs::read_to_string(format!("/proc/{}/maps", self.pid()))?
+            .lines()
+            // Address, permissions, offset, device, inode, then the path.
+            .filter_map(|line| Some(Path::new(line.split_whitespace().nth(5)?)))
+            .find(|path| {
+                path.file_name()
+                    .is_some_and(|file| file.to_string_lossy().starts_with(name))
+            })
+            .map(Path::to_path_buf)
+            .ok_or_else(|| Failure::infrastructure(format!("{} uses no {name}", self.name)))
     }
 
     /// The process id.

@@ -42,6 +42,12 @@ pub fn option<T: std::str::FromStr>(name: &str) -> Result<T> {
     bail!("{name} VALUE is missing")
 }
 
+/// The text in a map's key of fixed size: the bytes before the first zero byte.
+pub fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
 /// Says that the probes are in place, then waits for SIGINT or SIGTERM.
 ///
 /// The handler is in place before the line is printed, so a signal sent on seeing it is not lost.
@@ -55,4 +61,16 @@ pub fn ready_and_wait() -> Result<()> {
     writeln!(out, "ready").and_then(|()| out.flush()).context("cannot write to standard output")?;
     signals.forever().next();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_ends_at_the_first_zero_byte() {
+        for (bytes, expected) in [(&b"acme\0\0"[..], "acme"), (b"a\0b\0", "a"), (b"full", "full"), (b"\0", "")] {
+            assert_eq!(text(bytes), expected);
+        }
+    }
 }

@@ -44,13 +44,16 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
         "--target",
         BPF_TARGET,
     ]);
-    // Debug information becomes BTF, which gives source lines in verifier logs. Only the lab's
-    // own crate has it: reading that of `core` is most of the linker's time.
+    // Debug information becomes BTF, which gives source lines in verifier logs. The lab's own
+    // crate has it and `core` has not: reading that is most of the linker's time.
+    // aya-ebpf has it too, and is small: it defines memset, memcpy and memmove, and the kernel wants
+    // BTF for all of a program's functions or for none.
     cargo
         .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
         .env("CARGO_PROFILE_RELEASE_STRIP", "none")
         .arg("--config")
         .arg(format!("profile.release.package.{package}.debug=2"))
+        .args(["--config", "profile.release.package.aya-ebpf.debug=2"])
         .arg("--config")
         .arg(format!(
             "target.{BPF_TARGET}.rustflags=['-Clink-arg=--btf']"
