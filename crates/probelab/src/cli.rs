@@ -105,6 +105,16 @@ pub enum Command {
         /// Build only; don't serve.
         #[arg(long)]
         build: bool,
+        /// For authors: the output that pages show is what a run prints, every link leads
+        /// somewhere, the book builds without a warning.
+        #[arg(long, conflicts_with = "build")]
+        check: bool,
+        /// For authors: writes what a run prints into the pages, then checks the rest.
+        #[arg(long, conflicts_with_all = ["build", "check"])]
+        update: bool,
+        /// Run only the commands of pages whose path contains this.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
     },
     /// Prints completions for a shell.
     Completions { shell: clap_complete::Shell },

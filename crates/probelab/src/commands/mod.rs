@@ -49,7 +49,20 @@ pub fn run(cli: Cli) -> Outcome {
             format,
         } => bench::run(&site, name.as_deref(), rounds, format),
         Command::Test { only } => test::run(&site, only.as_deref()),
-        Command::Book { build } => book::run(&site, build),
+        Command::Book {
+            build,
+            check,
+            update,
+            only,
+        } => {
+            let only = only.as_deref();
+            match (build, check, update) {
+                (_, true, _) => book::check(&site, only, book::Mode::Compare),
+                (_, _, true) => book::check(&site, only, book::Mode::Write),
+                (true, ..) => book::build(&site),
+                _ => book::serve(&site),
+            }
+        }
         Command::Completions { .. } => Ok(Exit::Pass),
     }
 }

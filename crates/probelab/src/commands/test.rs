@@ -22,7 +22,7 @@ struct Phase {
 
 /// Quick ones first. `$RUST` is the stable toolchain, `$LAB` this program, `$STATICCHECK` a
 /// version.
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase {
         name: "rustfmt",
         command: "cargo fmt --all --check && ci/fmt-labs",
@@ -58,6 +58,10 @@ const PHASES: [Phase; 9] = [
     Phase {
         name: "verify-fixtures",
         command: "\"$LAB\" --course fixtures/course verify",
+    },
+    Phase {
+        name: "book",
+        command: "\"$LAB\" book --check",
     },
 ];
 

@@ -12,6 +12,13 @@ use crate::trouble::Exit;
 /// Name and version of the format. A field may be added in v1; none changes its meaning.
 pub const SCHEMA: &str = "probelab/report/v1";
 
+/// JSON Schema of [`Report`], as the book publishes it.
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(Report);
+    schema.insert("title".to_owned(), SCHEMA.into());
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}
+
 /// What `lab check --format json` prints.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {

@@ -66,6 +66,11 @@ const ALL: [(&str, &str, Bench); 1] = [(
     edit::run,
 )];
 
+/// Whether there is a bench of that name.
+pub fn exists(name: &str) -> bool {
+    ALL.iter().any(|(known, ..)| *known == name)
+}
+
 /// Runs the command.
 pub fn run(site: &Site, name: Option<&str>, rounds: u32, format: ListFormat) -> Outcome {
     let Some(name) = name else {
