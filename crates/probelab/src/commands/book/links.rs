@@ -83,19 +83,18 @@ fn one(
 fn beneath(page: &str, to: &str) -> Option<String> {
     let folder = Path::new(page).parent().unwrap_or(Path::new(""));
     let mut parts: Vec<&str> = Vec::new();
-    for part in folder.join(to).components() {
+    let whole = folder.join(to);
+    for part in whole.components() {
         match part {
             Component::Normal(name) => parts.push(name.to_str()?),
             Component::CurDir => {}
             Component::ParentDir => {
                 parts.pop()?;
             }
-            Component::RootDir | Component::Prefix(_) => {
-                return None;
-            }
+            // An absolute path replaces the folder when it is joined.
+            Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    // An absolute path replaces the folder when joined, and has a root directory.
     Some(parts.join("/"))
 }
 

@@ -22,7 +22,7 @@ use console::style;
 use course::Course;
 
 pub use cmdrun::Mode;
-use page::{Fault, Page};
+use page::Fault;
 
 use crate::{
     site::Site,
