@@ -50,9 +50,8 @@ pub fn check(
         }
         let (commands, mistakes) = page.commands();
         faults.extend(mistakes);
-        let mut text = page.text.clone();
-        // From the end, so that the places of the others stay right.
-        for shown in commands.iter().rev() {
+        let mut replacements = Vec::new();
+        for shown in &commands {
             let fresh = match ran.get(&shown.command) {
                 Some(fresh) => fresh.clone(),
                 None => {
@@ -62,15 +61,19 @@ pub fn check(
                     fresh
                 }
             };
-            let old = &page.text[shown.output.clone()];
-            match judge(old, &fresh, mode) {
+            match judge(&page.text[shown.output.clone()], &fresh, mode) {
                 Ok(None) => {}
-                Ok(Some(new)) => text.replace_range(shown.output.clone(), &new),
+                Ok(Some(new)) => replacements.push((shown.output.clone(), new)),
                 Err(what) => faults.push(Fault::new(
                     page.at(shown.line),
                     format!("`{}` {what}", shown.command),
                 )),
             }
+        }
+        let mut text = page.text.clone();
+        // From the end, so that the places of the others stay right.
+        for (place, new) in replacements.into_iter().rev() {
+            text.replace_range(place, &new);
         }
         if text != page.text {
             let path = site.root.join(super::PAGES).join(&page.path);

@@ -17,8 +17,11 @@ const CLAIMS: &str = "book/src/claims.md";
 /// The report's JSON Schema.
 const SCHEMA: &str = "book/src/reference/report-v1.schema.json";
 
-/// What each file is to hold.
-fn files(site: &Site, course: &Course) -> Outcome<(Vec<(&'static str, String)>, Vec<Fault>)> {
+/// Paths, and what each file is to hold.
+type Files = Vec<(&'static str, String)>;
+
+/// The files, and what is wrong with their sources.
+fn files(site: &Site, course: &Course) -> Outcome<(Files, Vec<Fault>)> {
     let source = site.root.join(claims::FILE);
     let source = fs::read_to_string(&source)
         .or_infrastructure(|| format!("cannot read {}", claims::FILE))?;
