@@ -83,3 +83,23 @@ fn report(faults: &[Fault], pages: usize, commands: usize) -> Outcome {
         Exit::Fail
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::page;
+
+    #[test]
+    fn every_finding_of_the_doctor_is_explained() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(super::PAGES)
+            .join("reference/troubleshooting.md");
+        let ids = page::page("t.md", &fs::read_to_string(file).expect("the page")).heading_ids();
+        for finding in labcheck::machine::findings() {
+            let id = finding.what.replace(' ', "-");
+            assert!(ids.contains(&id), "no heading for {}", finding.what);
+        }
+    }
+}
