@@ -4,6 +4,10 @@
 //! return values are asked for by position, never by register.
 #![no_std]
 
+mod go;
+
+pub use go::go_arg;
+
 /// Declares the licence of a BPF object. The kernel offers many helpers only to programs whose
 /// licence is compatible with the GPL (`license_is_gpl_compatible`, include/linux/license.h).
 #[macro_export]
