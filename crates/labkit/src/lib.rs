@@ -4,9 +4,13 @@
 //! `lab` starts a learner's program with the object's path in `$LAB_BPF`, waits for the line
 //! `ready`, drives its workload, and then sends SIGINT; the program prints what it saw and ends.
 
+mod refusal;
+
 use std::{io::Write as _, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+
+pub use refusal::{loaded, refused};
 
 /// The path of the BPF object that `lab` built, from `$LAB_BPF`.
 ///
