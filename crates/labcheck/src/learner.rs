@@ -17,6 +17,7 @@ use crate::{
     cgroup::Cgroup,
     enter::{self, Entry, Identity},
     plan::RunSpec,
+    refusal::Refusal,
     verdict::Failure,
 };
 
@@ -51,6 +52,14 @@ impl Output {
 }
 
 impl Output {
+    /// Whether the program reports that the kernel refused one of its BPF programs.
+    fn no_refusal(&self) -> Result<(), Failure> {
+        match Refusal::find(&self.stderr) {
+            Some(refusal) => Err(Failure::Refused(Box::new(refusal))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether `line` is one of the lines printed.
     ///
     /// # Errors
@@ -316,6 +325,7 @@ impl Learner {
                 }
                 let output = self.printed();
                 self.own_failure(&output)?;
+                output.no_refusal()?;
                 return Err(Failure::learner(format!(
                     "your program {} before it was ready. {}",
                     describe(status),
@@ -380,6 +390,7 @@ impl Learner {
         output.left_behind = left_behind;
         self.own_failure(&output)?;
         if !status.success() {
+            output.no_refusal()?;
             return Err(Failure::learner(format!(
                 "your program {}. {}",
                 describe(status),

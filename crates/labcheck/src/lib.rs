@@ -17,6 +17,7 @@ pub mod learner;
 pub mod machine;
 mod perf;
 pub mod plan;
+pub mod refusal;
 pub mod runner;
 pub mod session;
 mod tracefs;
@@ -29,6 +30,7 @@ pub mod prelude {
         Steps,
         audit::{Audit, Hook, Program, ProgramType},
         learner::{Learner, Output},
+        refusal::Refusal,
         session::Session,
         verdict::{Failure, Stop},
         workload::Workload,

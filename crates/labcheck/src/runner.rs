@@ -77,12 +77,14 @@ fn run_step(plan: &Plan, step: &PlannedStep, steps: Steps) -> StepResult {
                     id: id.clone(),
                     verdict: None,
                     message: String::new(),
+                    detail: String::new(),
                 });
             }
             None => checks.push(CheckResult {
                 id: id.clone(),
                 verdict: None,
                 message: String::new(),
+                detail: String::new(),
             }),
         }
     }

@@ -1,7 +1,11 @@
 //! What a step is given: randomness, the learner's program, and a place to record outcomes.
 
 use std::{
-    collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration,
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
@@ -141,13 +145,32 @@ impl<'a> Session<'a> {
         self.plan.tree.join(relative)
     }
 
+    /// The answers that the learner wrote into `file`, by question. One that is not answered yet
+    /// is not among them.
+    ///
+    /// # Errors
+    /// [`Failure::Learner`], with every mistake in the file.
+    pub fn answers(
+        &self,
+        file: &str,
+        questions: &[course::answers::Question<'_>],
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        course::answers::read(&self.file(file), questions).map_err(|problems| {
+            let tree = self.plan.tree.display().to_string();
+            let told: Vec<String> = problems
+                .lines()
+                .map(|line| line.replace(&tree, &self.plan.learner_dir))
+                .collect();
+            Failure::learner(told.join("\n"))
+        })
+    }
+
     /// A learner's file, for messages: `my/first-probe/ebpf/src/main.rs`, with the line where
     /// `text` first stands in it.
     pub fn place(&self, relative: &str, text: &str) -> String {
-        let line = fs::read_to_string(self.file(relative))
-            .ok()
-            .and_then(|source| source.lines().position(|line| line.contains(text)))
-            .map_or(String::new(), |line| format!(":{}", line + 1));
+        let line = self
+            .line_of(relative, text)
+            .map_or(String::new(), |line| format!(":{line}"));
         format!("{}/{relative}{line}", self.plan.learner_dir)
     }
 
@@ -158,11 +181,19 @@ impl<'a> Session<'a> {
     pub fn require<T>(&mut self, id: &str, outcome: Result<T, Failure>) -> Result<T, Stop> {
         match outcome {
             Ok(value) => {
-                self.record(id, Verdict::Pass, String::new());
+                self.record(id, Verdict::Pass, String::new(), String::new());
                 Ok(value)
             }
             Err(Failure::Learner(message)) => {
-                self.record(id, Verdict::Fail, message);
+                self.record(id, Verdict::Fail, message, String::new());
+                Err(Stop::Failed)
+            }
+            Err(Failure::Refused(refusal)) => {
+                let message =
+                    refusal.message(&self.plan.learner_dir, &self.plan.edit, |file, text| {
+                        self.line_of(file, text)
+                    });
+                self.record(id, Verdict::Fail, message, refusal.log);
                 Err(Stop::Failed)
             }
             Err(Failure::Infrastructure(message)) => Err(Stop::Error(message)),
@@ -200,11 +231,19 @@ impl<'a> Session<'a> {
         std::thread::sleep(Duration::from_millis(20));
     }
 
-    fn record(&mut self, id: &str, verdict: Verdict, message: String) {
+    /// Where a line with `text` first stands in a file of the tree, counted from 1.
+    fn line_of(&self, file: impl AsRef<Path>, text: &str) -> Option<u32> {
+        let source = fs::read_to_string(self.plan.tree.join(file)).ok()?;
+        let at = source.lines().position(|line| line.contains(text))?;
+        u32::try_from(at + 1).ok()
+    }
+
+    fn record(&mut self, id: &str, verdict: Verdict, message: String, detail: String) {
         self.results.push(CheckResult {
             id: id.to_owned(),
             verdict: Some(verdict),
             message,
+            detail,
         });
     }
 }

@@ -6,12 +6,18 @@ use serde::{Deserialize, Serialize};
 
 pub use course::Verdict;
 
+use crate::refusal::Refusal;
+
 /// Why an operation of a check did not succeed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
     /// The learner's program is at fault. The text is what the learner reads.
     #[error("{0}")]
     Learner(String),
+    /// The kernel refused one of the learner's BPF programs. The learner reads an explanation of
+    /// the verifier's log; the log itself goes into [`CheckResult::detail`].
+    #[error("the kernel refused the program {}", .0.program)]
+    Refused(Box<Refusal>),
     /// The machine, or Probelab, is at fault.
     #[error("{0}")]
     Infrastructure(String),
@@ -24,6 +30,15 @@ impl Failure {
     /// A failure that the learner can mend.
     pub fn learner(message: impl Into<String>) -> Self {
         Self::Learner(message.into())
+    }
+
+    /// Puts a sentence before the explanation of a refusal; other failures stay as they are.
+    #[must_use]
+    pub fn remark(mut self, text: impl Into<String>) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            refusal.remark = text.into();
+        }
+        self
     }
 
     /// A failure that the learner can't be blamed for.
@@ -56,6 +71,7 @@ impl From<Failure> for Stop {
         match failure {
             Failure::Unsupported(why) => Self::Skipped(why),
             Failure::Learner(why) | Failure::Infrastructure(why) => Self::Error(why),
+            Failure::Refused(_) => Self::Error(failure.to_string()),
         }
     }
 }
@@ -70,6 +86,9 @@ pub struct CheckResult {
     /// What the learner reads; empty for a pass.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What the message was drawn from and few want to read, such as a verifier's log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// The outcome of one step.
@@ -112,6 +131,7 @@ impl StepResult {
                     id,
                     verdict: None,
                     message: String::new(),
+                    detail: String::new(),
                 })
                 .collect(),
             notes: Vec::new(),

@@ -5,13 +5,14 @@
 //! moments. It lives until its input is closed.
 
 use std::{
-    ffi::{CString, OsStr, OsString},
+    ffi::{CStr, CString, OsStr, OsString},
     fmt::Write as _,
     fs,
     io::{self, BufRead, BufReader, Write as _},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
+    ptr,
     sync::mpsc,
     time::Duration,
 };
@@ -201,8 +202,12 @@ impl Workload {
     }
 
     /// Makes these system calls, in this order: (name, how often). Names: `openat`, `getppid`,
-    /// `close`, `unlinkat`, `mkdirat`, `statx`, `readlinkat`, `umask`. Each is made exactly so
-    /// often between the call and the return of this function.
+    /// `close`, `unlinkat`, `mkdirat`, `statx`, `readlinkat`, `umask`, `pread64`, `pwrite64`.
+    /// Each is made exactly so often between the call and the return of this function.
+    ///
+    /// After a colon may stand what the call is given: a path (`openat:/etc/none`), a size
+    /// (`pread64:4096`) or a text (`pwrite64:hello`), without white space. Reads and writes go to
+    /// a descriptor that is not open: they are entered, and fail.
     ///
     /// # Errors
     /// [`Failure::Infrastructure`] when the workload is gone or knows no such call.
@@ -250,6 +255,8 @@ pub fn syscall_number(name: &str) -> Result<i64, Failure> {
         "statx" => libc::SYS_statx,
         "readlinkat" => libc::SYS_readlinkat,
         "umask" => libc::SYS_umask,
+        "pread64" => libc::SYS_pread64,
+        "pwrite64" => libc::SYS_pwrite64,
         _ => {
             return Err(Failure::infrastructure(format!(
                 "no workload makes the system call {name}"
@@ -258,9 +265,12 @@ pub fn syscall_number(name: &str) -> Result<i64, Failure> {
     })
 }
 
+/// Makes one system call, with an argument that not all look at.
+type Call = fn(&CStr);
+
 /// The system calls that a workload can make, without side effects that last.
 #[cfg(target_os = "linux")]
-fn syscall(name: &str) -> Option<fn(&CString)> {
+fn syscall(name: &str) -> Option<Call> {
     // Raw calls: a C library is free to use another call than the one its function is named for.
     Some(match name {
         // SAFETY (all of these): paths are NUL-terminated strings that outlive the call, other
@@ -303,6 +313,25 @@ fn syscall(name: &str) -> Option<fn(&CString)> {
         "readlinkat" => |path| unsafe {
             libc::syscall(libc::SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), 0, 0);
         },
+        // SAFETY: as said above; -1 is never an open descriptor, so the buffer is never looked at.
+        "pread64" => |size| unsafe {
+            let size: usize = size
+                .to_str()
+                .unwrap_or_default()
+                .parse()
+                .unwrap_or_default();
+            libc::syscall(libc::SYS_pread64, -1, ptr::null::<u8>(), size, 0_i64);
+        },
+        // SAFETY: as said above; the buffer is as long as the call is told.
+        "pwrite64" => |text| unsafe {
+            libc::syscall(
+                libc::SYS_pwrite64,
+                -1,
+                text.as_ptr(),
+                text.count_bytes(),
+                0_i64,
+            );
+        },
         // SAFETY: as said above.
         "umask" => |_| unsafe {
             libc::syscall(libc::SYS_umask, 0o022);
@@ -311,9 +340,16 @@ fn syscall(name: &str) -> Option<fn(&CString)> {
     })
 }
 
+/// A call as [`Workload::call`] names it, with its argument.
+fn order(text: &str) -> Option<(Call, CString)> {
+    let (name, argument) = text
+        .split_once(':')
+        .unwrap_or((text, "/nonexistent/probelab/workload"));
+    Some((syscall(name)?, CString::new(argument).ok()?))
+}
+
 /// Entry point of the process behind [`Workload::syscalls`].
 pub(crate) fn main(_: &[OsString]) -> ExitCode {
-    let path = c"/nonexistent/probelab/workload".to_owned();
     let mut out = io::stdout();
     let mut say = move |line: &str| {
         // A write and no more: standard output's own buffering makes no other call.
@@ -326,13 +362,13 @@ pub(crate) fn main(_: &[OsString]) -> ExitCode {
         let mut answer = "done".to_owned();
         for pair in words.chunks(2) {
             match pair {
-                [name, count] => match (syscall(name), count.parse::<u64>()) {
+                [call, count] => match (order(call), count.parse::<u64>()) {
                     // On a thread of its own, so that thread id and process id differ: a
                     // program that takes one for the other must not be right by luck.
-                    (Some(call), Ok(count)) => std::thread::scope(|scope| {
-                        scope.spawn(|| (0..count).for_each(|_| call(&path)));
+                    (Some((call, argument)), Ok(count)) => std::thread::scope(|scope| {
+                        scope.spawn(|| (0..count).for_each(|_| call(&argument)));
                     }),
-                    _ => answer = format!("unknown workload {name} {count}"),
+                    _ => answer = format!("unknown workload {call} {count}"),
                 },
                 _ => answer = "a name without a count".to_owned(),
             }

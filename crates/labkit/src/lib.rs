@@ -28,7 +28,8 @@ pub fn object_path() -> Result<PathBuf> {
 /// When the object is missing or damaged, or the kernel refuses one of its maps.
 pub fn load() -> Result<aya::Ebpf> {
     let path = object_path()?;
-    aya::Ebpf::load_file(&path).with_context(|| format!("cannot use the BPF object {}", path.display()))
+    aya::Ebpf::load_file(&path)
+        .with_context(|| format!("cannot use the BPF object {}", path.display()))
 }
 
 /// The value that follows `name` on the command line: `--pid 1234` gives `1234` for `--pid`.
@@ -39,8 +40,13 @@ pub fn option<T: std::str::FromStr>(name: &str) -> Result<T> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         if arg == name {
-            let Some(value) = args.next() else { bail!("{name} needs a value") };
-            return value.parse().ok().with_context(|| format!("{name} {value}: not of the expected form"));
+            let Some(value) = args.next() else {
+                bail!("{name} needs a value")
+            };
+            return value
+                .parse()
+                .ok()
+                .with_context(|| format!("{name} {value}: not of the expected form"));
         }
     }
     bail!("{name} VALUE is missing")
@@ -62,7 +68,9 @@ pub fn ready_and_wait() -> Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM])
         .context("cannot catch signals")?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "ready").and_then(|()| out.flush()).context("cannot write to standard output")?;
+    writeln!(out, "ready")
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")?;
     signals.forever().next();
     Ok(())
 }

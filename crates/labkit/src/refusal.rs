@@ -28,7 +28,10 @@ const LIMIT: usize = 40 << 10;
 pub fn loaded(program: &str, outcome: std::result::Result<(), ProgramError>) -> Result<()> {
     match outcome {
         Ok(()) => Ok(()),
-        Err(ProgramError::LoadError { io_error, verifier_log }) => {
+        Err(ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        }) => {
             let refused = refused(program, &verifier_log.to_string());
             Err(anyhow::Error::new(io_error).context(refused))
         }

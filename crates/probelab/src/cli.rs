@@ -136,6 +136,9 @@ pub struct Check {
     /// Replay: the seed that a report names.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Show in full what explanations were drawn from, such as the verifier's log.
+    #[arg(long)]
+    pub raw: bool,
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

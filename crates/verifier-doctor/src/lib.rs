@@ -110,6 +110,25 @@ impl fmt::Display for Diagnosis {
             }
             writeln!(f, ": {}", self.message_line)?;
         }
-        write!(f, "\n{}\n\nNext: {}", self.explanation, self.next_step)
+        let next = format!("Next: {}", self.next_step);
+        write!(f, "\n{}\n\n{}", wrapped(self.explanation), wrapped(&next))
     }
+}
+
+/// A paragraph in lines of at most 88 characters, as explanations are shown.
+pub fn wrapped(paragraph: &str) -> String {
+    const WIDTH: usize = 88;
+    let mut text = String::with_capacity(paragraph.len());
+    let mut used = 0;
+    for word in paragraph.split_whitespace() {
+        let length = word.chars().count();
+        if used > 0 {
+            let fits = used + 1 + length <= WIDTH;
+            text.push(if fits { ' ' } else { '\n' });
+            used = if fits { used + 1 } else { 0 };
+        }
+        text.push_str(word);
+        used += length;
+    }
+    text
 }

@@ -163,6 +163,8 @@ fn kind(line: &str) -> Line {
     if digits > 0 && line[digits..].starts_with(": ") {
         return match line[..digits].parse() {
             Ok(number) if line[digits + 2..].starts_with('(') => Line::Insn(number),
+            // `7: <invalid CO-RE relocation>`: libbpf's words for an instruction.
+            _ if line[digits + 2..].starts_with('<') => Line::Message,
             _ => Line::Noise,
         };
     }

@@ -118,7 +118,7 @@ const MESSAGES: &[(&str, Class)] = &[
     ("write to * prohibited*", ReadOnlyMemory),
     ("cannot write into *", ReadOnlyMemory),
     ("R* cannot write into *", ReadOnlyMemory),
-    ("only read is supported*", ReadOnlyMemory),
+    ("only read * is supported*", ReadOnlyMemory),
     ("infinite loop detected at insn *", UnboundedLoop),
     ("back-edge from insn * to *", UnboundedLoop),
     (

@@ -14,7 +14,10 @@ struct Text {
 // SAFETY: a plain structure of integers without padding, which any bytes are a value of.
 unsafe impl aya::Pod for Text {}
 
-const NONE: Text = Text { len: 0, bytes: [0; 64] };
+const NONE: Text = Text {
+    len: 0,
+    bytes: [0; 64],
+};
 
 fn main() -> anyhow::Result<()> {
     let step: String = labkit::option("--step")?;
@@ -34,7 +37,9 @@ fn main() -> anyhow::Result<()> {
     program.attach("syscalls", hook)?;
     if step == "texts" {
         // The process to watch.
-        let map = ebpf.map_mut("LAST").context("the BPF object has no map LAST")?;
+        let map = ebpf
+            .map_mut("LAST")
+            .context("the BPF object has no map LAST")?;
         let mut texts: HashMap<_, u32, Text> = map.try_into()?;
         texts.insert(&pid, &NONE, 0)?;
     }
@@ -42,7 +47,9 @@ fn main() -> anyhow::Result<()> {
     labkit::ready_and_wait()?;
 
     if step == "paths" {
-        let map = ebpf.map("ABSOLUTE").context("the BPF object has no map ABSOLUTE")?;
+        let map = ebpf
+            .map("ABSOLUTE")
+            .context("the BPF object has no map ABSOLUTE")?;
         let calls: HashMap<_, u32, u64> = map.try_into()?;
         println!("absolute {}", calls.get(&pid, 0).unwrap_or(0));
     } else {

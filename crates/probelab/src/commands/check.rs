@@ -41,6 +41,9 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
                     .flatten()
                     .map(|next| format!("lab start {}", next.slug));
                 print!("{}", human::lab(&report, next.as_deref()));
+                if options.raw {
+                    print!("{}", human::raw(&report));
+                }
                 if report.verdict == Word::Fail {
                     println!("(seed {seed}; `--seed {seed}` replays)");
                 }

@@ -108,7 +108,10 @@ fn explain(out: &mut String, step: &StepReport) {
             lines.next().unwrap_or_default()
         );
         for line in lines {
-            let _ = writeln!(out, "  {line}");
+            let _ = writeln!(out, "{}", format!("  {line}").trim_end());
+        }
+        if !check.detail.is_empty() {
+            let _ = writeln!(out, "\n  (`--raw` shows the whole log)");
         }
     } else if !step.message.is_empty() {
         let _ = writeln!(out, "  {}", step.message);
@@ -116,6 +119,22 @@ fn explain(out: &mut String, step: &StepReport) {
     for note in &step.notes {
         let _ = writeln!(out, "  note: {note}");
     }
+}
+
+/// What the explanations were drawn from, in full: for `--raw`.
+pub fn raw(report: &LabReport) -> String {
+    let mut out = String::new();
+    for check in report.steps.iter().flat_map(|step| &step.checks) {
+        if !check.detail.is_empty() {
+            let title = style(&check.check).bold();
+            let _ = writeln!(
+                out,
+                "\nThe log behind {title}:\n{}",
+                check.detail.trim_end()
+            );
+        }
+    }
+    out
 }
 
 /// The last line when several labs were checked.

@@ -112,6 +112,9 @@ pub struct CheckReport {
     pub verdict: Option<Word>,
     /// What the learner reads; empty for a pass.
     pub message: String,
+    /// What the message was drawn from, such as a verifier's log; absent where there is nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// A verdict, as a word.
@@ -200,6 +203,7 @@ impl StepReport {
                     check: check.id.clone(),
                     verdict: check.verdict.map(Word::from),
                     message: check.message.clone(),
+                    detail: check.detail.clone(),
                 })
                 .collect(),
             notes: result.notes.clone(),

@@ -18,7 +18,10 @@ fn main() -> anyhow::Result<()> {
     };
 
     libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| {
-        PRINTED.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+        PRINTED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_str(&text);
     })));
     let object = ObjectBuilder::default()
         .open_file(labkit::object_path()?)?
@@ -37,7 +40,9 @@ fn main() -> anyhow::Result<()> {
         .maps()
         .find(|found| found.name() == map)
         .with_context(|| format!("the BPF object has no map {map}"))?;
-    let value = map.lookup(&pid.to_ne_bytes(), MapFlags::ANY)?.unwrap_or_default();
+    let value = map
+        .lookup(&pid.to_ne_bytes(), MapFlags::ANY)?
+        .unwrap_or_default();
     print!("{step}");
     for number in value.as_chunks().0 {
         print!(" {}", u64::from_ne_bytes(*number));

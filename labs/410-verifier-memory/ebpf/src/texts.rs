@@ -36,7 +36,8 @@ pub fn keep_text(ctx: TracePointContext) -> u32 {
         return 0; // not a process to watch
     };
     // SAFETY: the tracepoint's record has a pointer and a number there.
-    let (Ok(from), Ok(count)) = (unsafe { (ctx.read_at::<*const u8>(BUF), ctx.read_at::<u64>(COUNT)) })
+    let (Ok(from), Ok(count)) =
+        (unsafe { (ctx.read_at::<*const u8>(BUF), ctx.read_at::<u64>(COUNT)) })
     else {
         return 0;
     };
