@@ -84,7 +84,7 @@ impl Refusal {
             };
             if let Some(file) = file {
                 let line = line.map_or(String::new(), |line| format!(":{line}"));
-                text += &format!(" Look at {folder}/{}{line}:", file.display());
+                text += &format!("\nLook at {folder}/{}{line}:", file.display());
             }
             if !source.text.is_empty() {
                 text += &format!("\n    {}", source.text);
@@ -122,6 +122,14 @@ mod tests {
             refusal.log
         );
         assert_eq!(refusal.class(), Class::MaybeNullMapValue);
+    }
+
+    #[test]
+    fn the_marks_are_those_that_labkit_prints() {
+        let labkit = include_str!("../../labkit/src/refusal.rs");
+        for mark in [BEGIN, END] {
+            assert!(labkit.contains(&format!("= {mark:?};")), "{mark}");
+        }
     }
 
     #[test]

@@ -260,6 +260,16 @@ fn ids_are_unique_and_lead_back() {
 }
 
 #[test]
+fn the_book_lists_every_class() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src/labs/verifier-memory.md");
+    let page = fs::read_to_string(page).expect("the lab's page is there");
+    for class in Class::ALL {
+        let row = format!("| `{class}` | {} |", class.title());
+        assert!(page.contains(&row), "missing from the page: {row}");
+    }
+}
+
+#[test]
 fn explanations_are_of_a_readable_length() {
     for class in Class::ALL {
         let lines = verifier_doctor::wrapped(class.explanation())
