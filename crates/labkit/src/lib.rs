@@ -54,7 +54,10 @@ pub fn option<T: std::str::FromStr>(name: &str) -> Result<T> {
 
 /// The text in a map's key of fixed size: the bytes before the first zero byte.
 pub fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
@@ -81,7 +84,12 @@ mod tests {
 
     #[test]
     fn text_ends_at_the_first_zero_byte() {
-        for (bytes, expected) in [(&b"acme\0\0"[..], "acme"), (b"a\0b\0", "a"), (b"full", "full"), (b"\0", "")] {
+        for (bytes, expected) in [
+            (&b"acme\0\0"[..], "acme"),
+            (b"a\0b\0", "a"),
+            (b"full", "full"),
+            (b"\0", ""),
+        ] {
             assert_eq!(text(bytes), expected);
         }
     }
