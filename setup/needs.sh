@@ -10,7 +10,7 @@ git|run|100|to fetch dependencies and compare trees
 ca-certificates|run|1|to trust the servers that the rest comes from
 compiler|run|200|gcc, make and pkg-config, for the C parts of dependencies
 musl|run|5|the C library that the static program is linked with
-libelf|run|10|libelf and zlib headers, for the labs that use libbpf
+libbpf|run|11|libbpf, libelf and zlib headers, for the labs written in C
 clang|run|330|compiles the labs written in C for BPF
 bubblewrap|run|1|the sandbox that learner code is compiled in
 go|run|250|any Go, to fetch the pinned one with
@@ -20,6 +20,7 @@ rust-nightly|run|660|the pinned nightly with rust-src, for code that runs in the
 bpf-linker|run|60|links BPF programs; built here in about a minute
 go-pinned|run|310|the pinned Go toolchain
 shellcheck|test|35|checks the shell scripts
+xmllint|test|1|checks the reports in JUnit XML
 mdbook|test|150|builds the book; built here in some minutes
 staticcheck|test|50|checks the Go code
 END
@@ -35,7 +36,10 @@ have() {
                 command -v pkg-config >/dev/null && [ -f "$SYSROOT/usr/include/stdio.h" ]
             ;;
         musl) command -v musl-gcc >/dev/null ;;
-        libelf) [ -f "$SYSROOT/usr/include/libelf.h" ] && [ -f "$SYSROOT/usr/include/zlib.h" ] ;;
+        libbpf)
+            [ -f "$SYSROOT/usr/include/bpf/bpf_helpers.h" ] && [ -f "$SYSROOT/usr/include/libelf.h" ] &&
+                [ -f "$SYSROOT/usr/include/zlib.h" ]
+            ;;
         clang) find_clang && [ -n "$CLANG_BIN" ] ;;
         bubblewrap) command -v bwrap >/dev/null ;;
         go) find_go && [ -n "$ANY_GO$GO_BIN" ] ;;
@@ -48,6 +52,7 @@ have() {
         bpf-linker) find_bpf_linker && [ -n "$BPF_LINKER_BIN" ] ;;
         go-pinned) [ -n "$GO_BIN" ] ;;
         shellcheck) command -v shellcheck >/dev/null ;;
+        xmllint) command -v xmllint >/dev/null ;;
         mdbook) find_mdbook && [ -n "$MDBOOK_BIN" ] ;;
         staticcheck) find_staticcheck && [ -n "$STATICCHECK_BIN" ] ;;
     esac
@@ -59,7 +64,8 @@ packages_of() {
         git | ca-certificates | bubblewrap | shellcheck) echo "$1" ;;
         compiler) echo "gcc libc6-dev make pkg-config" ;;
         musl) echo musl-tools ;;
-        libelf) echo "libelf-dev zlib1g-dev" ;;
+        libbpf) echo "libbpf-dev libelf-dev zlib1g-dev" ;;
+        xmllint) echo libxml2-utils ;;
         clang) if apt_offers "clang-$CLANG"; then echo "clang-$CLANG"; else echo clang; fi ;;
         go) echo golang-go ;;
         # Debian 12 has no such package; install_rustup sees to that.

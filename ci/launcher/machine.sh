@@ -116,7 +116,7 @@ on_machine() {
 }
 
 provide_packages() {
-    for package in git ca-certificates gcc libc6-dev make pkg-config musl-tools libelf-dev zlib1g-dev \
+    for package in git ca-certificates gcc libc6-dev make pkg-config musl-tools libbpf-dev libelf-dev zlib1g-dev \
         clang-22 bubblewrap golang-go rustup; do
         on_machine provide_tool "$package"
     done
@@ -195,10 +195,12 @@ headers=$machine/root/usr/include
 certificates=$machine/root/etc/ssl/certs
 case $1 in
     libc6-dev) : >"$headers/stdio.h" ;;
+    libbpf-dev) mkdir -p "$headers/bpf"; : >"$headers/bpf/bpf_helpers.h" ;;
     libelf-dev) : >"$headers/libelf.h" ;;
     zlib1g-dev) : >"$headers/zlib.h" ;;
     ca-certificates) mkdir -p "$certificates"; : >"$certificates/ca-certificates.crt" ;;
     musl-tools) make_tool musl-gcc </dev/null ;;
+    libxml2-utils) make_tool xmllint </dev/null ;;
     bubblewrap) make_tool bwrap </dev/null ;;
     golang-go) make_tool go <"$machine/fake-go" ;;
     rustup) make_tool rustup <"$machine/fake-rustup"; make_tool cargo <"$machine/fake-cargo" ;;
