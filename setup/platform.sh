@@ -8,7 +8,7 @@ PROC_VERSION=${PROBELAB_PROC_VERSION-/proc/version}
 SYSROOT=${PROBELAB_SYSROOT-}
 
 SUPPORTED="Probelab runs on Linux (x86_64 or arm64) and sets itself up on Debian 12 and 13 and on Ubuntu 24.04 and later."
-USE_A_VM="Everywhere else use the Linux VM that Vagrantfile describes: install Vagrant, run 'vagrant up' and 'vagrant ssh' in this directory, then ./lab there."
+USE_A_VM="Everywhere else use a Linux virtual machine with one of these (a Debian 13 of 2 CPUs and 4 GB will do) and run ./lab there."
 
 # Ends here on a system that can't run eBPF at all; leaves the distribution to check_can_install,
 # since anybody may have installed the tools by hand.
@@ -79,6 +79,6 @@ refuse_root() {
     say "" "lab: the packages need root, but $1." \
         "Ask whoever runs this machine to run this, then start ./lab again (the rest needs no root):"
     say "  apt-get install --no-install-recommends $2"
-    say "Or use the Linux VM that Vagrantfile describes. Nothing was installed."
+    say "Or use a Linux virtual machine of yours. Nothing was installed."
     exit 3
 }

@@ -150,7 +150,7 @@ impl Facts {
             "kernel",
             if old { State::Bad } else { State::Good },
             format!("Linux {}", self.release),
-            "Labs need Linux 5.10 or newer: use a newer kernel, or the virtual machine of the Vagrantfile.",
+            "Labs need Linux 5.10 or newer: use a newer kernel, or a virtual machine with one.",
         );
         say(
             "root",
