@@ -234,31 +234,13 @@ fn reported(stdout: &str, counted: u64) -> Result<(), Failure> {
     }
 }
 
-/// What the kernel holds: COUNTS by id, each id's addresses from STACKS.
+/// What the kernel holds.
 fn kernel_stacks(counts: &Map, stacks: &Map) -> Result<Samples, Failure> {
     let mut samples = Samples::default();
-    for id in counts.keys(1 << 16)? {
-        let count = counts.sum_u64(&id)?;
-        let stack: Vec<u64> = stacks
-            .get(&id)?
-            .concat()
-            .chunks_exact(8)
-            .map(word)
-            .take_while(|&pc| pc != 0)
-            .collect();
-        // The upper half of the address space is the kernel's.
-        if stack.first().is_some_and(|pc| pc >> 63 == 0) {
-            samples.add(stack, count);
-        }
+    for (stack, count) in labcheck::stacks::of_process(counts, stacks)? {
+        samples.add(stack, count);
     }
     Ok(samples)
-}
-
-fn word(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 /// Whether the report is what the kernel counted.
