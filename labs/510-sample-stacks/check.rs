@@ -206,7 +206,9 @@ fn target(lab: &mut Session) -> Result<Workload, Failure> {
 }
 
 fn attached(learner: &mut Learner) -> Result<Program, Failure> {
-    learner.audit()?.attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)
+    learner
+        .audit()?
+        .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)
 }
 
 fn broken(error: impl std::fmt::Display) -> Failure {

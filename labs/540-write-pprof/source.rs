@@ -57,7 +57,9 @@ impl Source {
     pub(super) fn judge_edges(&self, text: &str, order: &Order) -> Result<(), String> {
         let lines: Vec<&str> = text.lines().skip(1).collect();
         let edges: Vec<(&str, &str, i64, u64)> = lines
-            .chunks_exact(3)
+            .as_chunks::<3>()
+            .0
+            .iter()
             .filter_map(|edge| {
                 let (offset, weight) = edge[2].split_once(' ')?;
                 Some((edge[0], edge[1], offset.parse().ok()?, weight.parse().ok()?))

@@ -103,7 +103,14 @@ impl Go {
         if let Some((uid, gid, home)) = &self.owner {
             command.uid(*uid).gid(*gid).env("HOME", home);
             // Root's places, not the owner's.
-            for name in ["GOCACHE", "GOPATH", "GOMODCACHE", "GOENV", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {
+            for name in [
+                "GOCACHE",
+                "GOPATH",
+                "GOMODCACHE",
+                "GOENV",
+                "XDG_CACHE_HOME",
+                "XDG_CONFIG_HOME",
+            ] {
                 command.env_remove(name);
             }
         }
