@@ -107,6 +107,31 @@ impl Hook {
         *at == offset
             && matches!((fs::metadata(path), fs::metadata(file)), (Ok(a), Ok(b)) if same(&a, &b))
     }
+
+    /// Whether it is perf's CPU clock, `PERF_COUNT_SW_CPU_CLOCK`.
+    ///
+    /// A program asks for it as software event 0, but `perf_swevent_init` (kernel/events/core.c)
+    /// puts the number of a PMU of its own in place of the type: one that the kernel gives out when
+    /// it starts and, unlike those of other PMUs, shows nowhere in /sys.
+    pub fn is_cpu_clock(&self) -> bool {
+        // include/uapi/linux/perf_event.h: PERF_TYPE_SOFTWARE is 1, and 6 the first to be given out.
+        match *self {
+            Self::PerfEvent(1, 0) => true,
+            Self::PerfEvent(kind @ 6.., 0) => !shown_pmu_types().contains(&kind),
+            _ => false,
+        }
+    }
+}
+
+/// The types of the PMUs that /sys shows.
+fn shown_pmu_types() -> Vec<u32> {
+    fs::read_dir("/sys/bus/event_source/devices")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|pmu| fs::read_to_string(pmu.path().join("type")).ok())
+        .filter_map(|text| text.trim().parse().ok())
+        .collect()
 }
 
 impl fmt::Display for Hook {
@@ -131,8 +156,7 @@ impl fmt::Display for Hook {
                     .file_name()
                     .map_or(path.as_str().into(), |name| name.to_string_lossy())
             ),
-            // include/uapi/linux/perf_event.h: PERF_TYPE_SOFTWARE 1, PERF_COUNT_SW_CPU_CLOCK 0.
-            Self::PerfEvent(1, 0) => f.write_str("the CPU clock"),
+            _ if self.is_cpu_clock() => f.write_str("the CPU clock"),
             Self::PerfEvent(kind, config) => write!(f, "the perf event {kind}:{config}"),
             Self::Other(name) => write!(f, "a {name} hook"),
         }
@@ -642,6 +666,22 @@ fn possible_cpus() -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cpu_clock_is_known_by_either_of_its_types() {
+        let unshown = (6..).find(|kind| !shown_pmu_types().contains(kind));
+        let unshown = unshown.expect("there are few PMUs");
+        for (hook, is_clock) in [
+            (Hook::PerfEvent(1, 0), true),
+            (Hook::PerfEvent(unshown, 0), true),
+            (Hook::PerfEvent(1, 1), false),
+            (Hook::PerfEvent(unshown, 1), false),
+            (Hook::PerfEvent(0, 0), false),
+            (Hook::Tracepoint("cpu_clock".into()), false),
+        ] {
+            assert_eq!(hook.is_cpu_clock(), is_clock, "{hook}");
+        }
+    }
 
     #[test]
     fn cpu_lists_are_ranges_and_single_numbers() {

@@ -6,7 +6,11 @@
 
 mod refusal;
 
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -61,6 +65,26 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
+/// The value that follows `name` on the command line, `None` where the option is absent.
+///
+/// # Errors
+/// When the option has no value, or its value has another form than `T`.
+pub fn optional<T: std::str::FromStr>(name: &str) -> Result<Option<T>> {
+    if std::env::args().skip(1).any(|arg| arg == name) {
+        option(name).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// The CPUs that run tasks now, by number. What counts "on every CPU" is attached to each.
+///
+/// # Errors
+/// When /sys/devices/system/cpu/online can't be read.
+pub fn cpus() -> Result<Vec<u32>> {
+    aya::util::online_cpus().map_err(|(path, error)| anyhow::anyhow!("cannot read {path}: {error}"))
+}
+
 /// Says that the probes are in place, then waits for SIGINT or SIGTERM.
 ///
 /// The handler is in place before the line is printed, so a signal sent on seeing it is not lost.
@@ -68,13 +92,33 @@ pub fn text(bytes: &[u8]) -> String {
 /// # Errors
 /// When standard output is closed or signals can't be caught.
 pub fn ready_and_wait() -> Result<()> {
+    ready_and_wait_at_most(None)
+}
+
+/// As [`ready_and_wait`], but no longer than `limit` where there is one.
+///
+/// # Errors
+/// When standard output is closed or signals can't be caught.
+pub fn ready_and_wait_at_most(limit: Option<Duration>) -> Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM])
         .context("cannot catch signals")?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "ready")
         .and_then(|()| out.flush())
         .context("cannot write to standard output")?;
-    signals.forever().next();
+    let Some(limit) = limit else {
+        signals.forever().next();
+        return Ok(());
+    };
+    // The pipe behind the signals has no wait with a limit.
+    let end = Instant::now() + limit;
+    while signals.pending().next().is_none() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(10)));
+    }
     Ok(())
 }
 

@@ -1,0 +1,3 @@
+module probelab.dev/labs/sample-stacks/busy
+
+go 1.26

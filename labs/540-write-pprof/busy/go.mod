@@ -1,0 +1,3 @@
+module probelab.dev/labs/write-pprof/busy
+
+go 1.26

@@ -1,0 +1,44 @@
+//! From addresses to calls.
+
+#![allow(unused)] // Until the TODO is done.
+
+use std::fmt::Write as _;
+
+use goprof::{Frame, Location, Samples};
+
+use crate::code::Code;
+
+/// The locations of `stack`, innermost first, as the stack is: one for each address at which
+/// there are calls to show.
+///
+/// The first address is the instruction that was running. Each of the others is a return address:
+/// the instruction after a call, so the call itself ends one byte before it.
+pub fn locations(stack: &[u64], code: &Code) -> Vec<Location> {
+    let mut locations = Vec::new();
+    for (depth, &address) in stack.iter().enumerate() {
+        // TODO: look up the calls at the right address, and make a Frame of each.
+        locations.push(Location {
+            address,
+            mapping: code.mapping_of(address),
+            frames: Vec::new(),
+        });
+    }
+    locations
+}
+
+/// One line a stack: how often, a space, then its calls with `;` between them, innermost first,
+/// each as FUNCTION:LINE:START_LINE.
+pub fn text(samples: &Samples, code: &Code) -> String {
+    let mut text = String::new();
+    for (stack, count) in samples.iter() {
+        let locations = locations(stack, code);
+        let calls: Vec<String> = locations
+            .iter()
+            .flat_map(|location| &location.frames)
+            .map(|call| format!("{}:{}:{}", call.function, call.line, call.start_line))
+            .collect();
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{count} {}", calls.join(";"));
+    }
+    text
+}
