@@ -130,6 +130,9 @@ fn limits(entry: &Entry) -> io::Result<()> {
     setrlimit(Resource::Fsize, both(64 << 20))?;
     setrlimit(Resource::Nofile, both(1024))?;
     if entry.identity.is_some() {
+        // Of the learner's user, and so of every run on this machine at once. The control group's
+        // own limit is lower; this one holds where there is none.
+        setrlimit(Resource::Nproc, both(512))?;
         // Kernels before 5.11 charge BPF maps to this limit; later ones don't look at it. Without
         // CAP_SYS_RESOURCE it can't be raised, which `machine` reports where it matters.
         let _ = setrlimit(
