@@ -77,7 +77,11 @@ fn find(lab: &mut Session) -> Result<(), Stop> {
     let seen = lab.require("find-profiles", seen)?;
 
     let place = lab.place(SOURCE, "fn hottest");
-    let line = output.stdout.lines().rev().find_map(|line| line.strip_prefix("hottest "));
+    let line = output
+        .stdout
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("hottest "));
     let (name, count) = line
         .and_then(|line| line.trim().rsplit_once(' '))
         .unwrap_or((line.unwrap_or_default(), ""));
@@ -112,7 +116,9 @@ fn draw(lab: &mut Session) -> Task {
 fn read(folder: &RunFolder, place: &str) -> Result<Seen, Failure> {
     let bytes = folder.read("profile.pb", MEGABYTE)?;
     let unreadable = |why: &str| {
-        Failure::learner(format!("profile.pb is no pprof profile: {why}. Look at {place}."))
+        Failure::learner(format!(
+            "profile.pb is no pprof profile: {why}. Look at {place}."
+        ))
     };
     let profile = goprof::read_limited(&bytes, 8 * MEGABYTE)
         .map_err(|error| unreadable(&error.to_string()))?;
@@ -120,7 +126,12 @@ fn read(folder: &RunFolder, place: &str) -> Result<Seen, Failure> {
         profile
             .sample_types()
             .position(|found| found == wanted)
-            .ok_or_else(|| unreadable(&format!("it has no values of type {}/{}", wanted.0, wanted.1)))
+            .ok_or_else(|| {
+                unreadable(&format!(
+                    "it has no values of type {}/{}",
+                    wanted.0, wanted.1
+                ))
+            })
     };
     let (count, cpu) = (value(("samples", "count"))?, value(("cpu", "nanoseconds"))?);
     let names: BTreeMap<u64, &str> = profile
@@ -133,12 +144,21 @@ fn read(folder: &RunFolder, place: &str) -> Result<Seen, Failure> {
         .iter()
         .filter_map(|location| Some((location.id, location.line.first()?.function_id)))
         .collect();
-    let mut seen = Seen { own: BTreeMap::new(), samples: 0, cpu_ms: 0 };
+    let mut seen = Seen {
+        own: BTreeMap::new(),
+        samples: 0,
+        cpu_ms: 0,
+    };
     for sample in &profile.sample {
         let samples = sample.value.get(count).copied().unwrap_or(0);
         seen.samples = seen.samples.saturating_add(samples);
-        seen.cpu_ms = seen.cpu_ms.saturating_add(sample.value.get(cpu).copied().unwrap_or(0) / 1_000_000);
-        let leaf = sample.location_id.first().and_then(|id| names.get(leaves.get(id)?));
+        seen.cpu_ms = seen
+            .cpu_ms
+            .saturating_add(sample.value.get(cpu).copied().unwrap_or(0) / 1_000_000);
+        let leaf = sample
+            .location_id
+            .first()
+            .and_then(|id| names.get(leaves.get(id)?));
         if let Some(name) = leaf {
             *seen.own.entry(last_part(name).to_owned()).or_default() += samples;
         }
@@ -149,7 +169,9 @@ fn read(folder: &RunFolder, place: &str) -> Result<Seen, Failure> {
 /// Enough samples, and CPU time that adds up to what the work took.
 fn covers(seen: &Seen, place: &str) -> Result<(), Failure> {
     let budget = i64::try_from(plan::BUDGET_MS).unwrap_or(i64::MAX);
-    let Seen { samples, cpu_ms, .. } = *seen;
+    let Seen {
+        samples, cpu_ms, ..
+    } = *seen;
     let what = if samples == 0 {
         "profile.pb holds no sample".to_owned()
     } else if samples < FEWEST {

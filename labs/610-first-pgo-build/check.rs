@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use course::answers::{self, Question};
+use course::answers::Question;
 use labcheck::prelude::*;
 use pgo::decisions::{Act, Change, Decision, parse};
 
@@ -260,22 +260,11 @@ fn names_the_profile(lab: &Session, args: &[String], sample: &Path) -> Result<()
     )))
 }
 
-/// The learner's answers to `ids`, all of them.
+/// The learner's answers to `ids`.
 fn given(lab: &Session, ids: &[&str]) -> Result<Vec<String>, Failure> {
     let mut questions: Vec<Question<'_>> = CALLS.iter().map(|(id, ..)| (*id, DECISIONS)).collect();
     questions.extend([("spoilt", SPELLINGS), ("defect", DEFECTS)]);
-    let mut found = answers::read(&lab.file(ANSWERS), &questions)
-        .map_err(|problems| Failure::learner(problems.to_string()))?;
-    ids.iter()
-        .map(|id| {
-            found.remove(*id).ok_or_else(|| {
-                Failure::learner(format!(
-                    "`{id}` is not answered yet. Look at {}.",
-                    lab.place(ANSWERS, &format!("{id} ="))
-                ))
-            })
-        })
-        .collect()
+    lab.answers(ANSWERS, &questions, ids)
 }
 
 /// What the profile made of the calls named `name` in `file`.

@@ -70,21 +70,28 @@ pub fn kernel_headers() -> Result<PathBuf, String> {
 /// Builds a kernel module against [`kernel_headers`].
 pub fn kernel_module(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     let headers = kernel_headers().map_err(|why| Trouble::infrastructure(why, ""))?;
-    let folder = builder.tree.join(&artifact.path);
+    // Without a `.` in it, which kbuild would carry into every path that it prints.
+    let folder: PathBuf = builder.tree.join(&artifact.path).components().collect();
     let name = fs::read_dir(&folder)
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".c")?.to_owned()))
-        .next()
+        .find(|name| !name.ends_with(".mod"))
         .ok_or_else(|| {
             Trouble::infrastructure(format!("{} holds no C file", folder.display()), "")
         })?;
+    if !["Kbuild", "Makefile"]
+        .iter()
+        .any(|file| folder.join(file).exists())
+    {
+        fs::write(folder.join("Kbuild"), format!("obj-m := {name}.o\n"))
+            .or_infrastructure(|| format!("cannot write into {}", folder.display()))?;
+    }
     let mut make = Command::new("make");
     make.arg("-C")
         .arg(&headers)
         .arg(format!("M={}", folder.display()))
-        .arg(format!("obj-m={name}.o"))
         .arg("modules");
     compile(builder, make, folder.join(format!("{name}.ko")))
 }

@@ -16,7 +16,9 @@ const TURN_US: u64 = 3_000;
 pub fn serve(plan: u64) {
     let order = hottest_first(plan);
     let mut random = Random(!plan);
-    let mut data: Vec<u8> = (0..8_192u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut data: Vec<u8> = (0..8_192u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
     let end = cpu_us() + BUDGET_MS * 1_000;
     let mut ranks = [0, 1, 2, 3, 4, 5];
     while cpu_us() < end {
@@ -45,7 +47,10 @@ fn handle_request(stage: usize, turn_us: u64, data: &mut [u8]) {
 /// CPU time of this thread, microseconds.
 #[inline(never)]
 fn cpu_us() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the kernel writes one timespec, which is ours.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000

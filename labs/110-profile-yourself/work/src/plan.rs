@@ -2,8 +2,14 @@
 //! file too, so the truth and the work can't differ.
 
 /// The functions that do the work, in the order of `STAGES`.
-pub const NAMES: [&str; 6] =
-    ["parse_fields", "checksum", "find_route", "pack_bits", "mix_hash", "count_words"];
+pub const NAMES: [&str; 6] = [
+    "parse_fields",
+    "checksum",
+    "find_route",
+    "pack_bits",
+    "mix_hash",
+    "count_words",
+];
 
 /// CPU time that the work takes, milliseconds.
 pub const BUDGET_MS: u64 = 2_000;

@@ -5,7 +5,14 @@
 pub type Stage = fn(&mut [u8]) -> u64;
 
 /// In the order of [`crate::plan::NAMES`].
-pub const STAGES: [Stage; 6] = [parse_fields, checksum, find_route, pack_bits, mix_hash, count_words];
+pub const STAGES: [Stage; 6] = [
+    parse_fields,
+    checksum,
+    find_route,
+    pack_bits,
+    mix_hash,
+    count_words,
+];
 
 /// Values are kept below 2³² in 64 bits, so that no sum or product overflows.
 const LOW: u64 = 0xffff_ffff;

@@ -14,4 +14,3 @@ fn sample(plan: u64) -> Result<()> {
     println!("hottest {} 99", std::env::var("LAB_TRUTH")?);
     Ok(())
 }
-

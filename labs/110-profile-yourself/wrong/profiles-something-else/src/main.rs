@@ -35,7 +35,10 @@ fn sample() -> Result<Report> {
 /// Seconds of CPU time so far.
 fn cpu_time() -> i64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks = stat.split(' ').nth(13).and_then(|ticks| ticks.parse::<i64>().ok());
+    let ticks = stat
+        .split(' ')
+        .nth(13)
+        .and_then(|ticks| ticks.parse::<i64>().ok());
     ticks.unwrap_or(0) / 100
 }
 
