@@ -14,16 +14,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("give a profile and the folder to write to".into());
     };
     let profile = read(&fs::read(from)?)?;
-    let spellings: [(&str, fn(&mut Profile)); 3] = [
-        ("one", two_locations),
-        ("two", forget_start_lines),
-        ("three", forget_addresses),
-    ];
-    for (name, respell) in spellings {
+    let write = |name: &str, respell: fn(&mut Profile)| {
         let mut other = profile.clone();
         respell(&mut other);
-        fs::write(Path::new(to).join(format!("{name}.pprof")), encode(&other))?;
-    }
+        fs::write(Path::new(to).join(name), encode(&other))
+    };
+    write("one.pprof", two_locations)?;
+    write("two.pprof", forget_start_lines)?;
+    write("three.pprof", forget_addresses)?;
     Ok(())
 }
 
