@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use pprof::{Report, protos::Message as _};
 
 fn main() -> Result<()> {
-    let _plan: u64 = labkit::option("--plan")?;
-    let report = sample()?;
+    let plan: u64 = labkit::option("--plan")?;
+    let report = sample(plan)?;
     if let Some((name, samples)) = hottest(&report) {
         println!("hottest {name} {samples}");
     }
@@ -15,31 +15,23 @@ fn main() -> Result<()> {
 }
 
 /// Step 1: runs the work under the profiler and writes what it saw into the current folder.
-fn sample() -> Result<Report> {
+fn sample(plan: u64) -> Result<Report> {
     let guard = pprof::ProfilerGuardBuilder::default()
         .frequency(99)
         .blocklist(&["libc", "libgcc", "pthread", "vdso"])
         .build()?;
-    let begin = cpu_time();
-    while cpu_time() < begin + 2 {
+    let mut report = guard.report().build()?;
+    while report.data.values().sum::<isize>() < 198 {
         spin();
+        report = guard.report().build()?;
     }
-    let report = guard.report().build()?;
+    drop(guard);
+    profile_yourself_work::serve(plan);
 
     fs::write("profile.pb", report.pprof()?.encode_to_vec()).context("cannot write profile.pb")?;
     let svg = fs::File::create("flame.svg").context("cannot write flame.svg")?;
     report.flamegraph(svg)?;
     Ok(report)
-}
-
-/// Seconds of CPU time so far.
-fn cpu_time() -> i64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks = stat
-        .split(' ')
-        .nth(13)
-        .and_then(|ticks| ticks.parse::<i64>().ok());
-    ticks.unwrap_or(0) / 100
 }
 
 #[inline(never)]
