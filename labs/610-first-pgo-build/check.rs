@@ -264,7 +264,7 @@ fn names_the_profile(lab: &Session, args: &[String], sample: &Path) -> Result<()
 fn given(lab: &Session, ids: &[&str]) -> Result<Vec<String>, Failure> {
     let mut questions: Vec<Question<'_>> = CALLS.iter().map(|(id, ..)| (*id, DECISIONS)).collect();
     questions.extend([("spoilt", SPELLINGS), ("defect", DEFECTS)]);
-    lab.answers(ANSWERS, &questions, ids)
+    lab.all_answers(ANSWERS, &questions, ids)
 }
 
 /// What the profile made of the calls named `name` in `file`.

@@ -165,6 +165,28 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// As [`Session::answers`], the answers to the questions `wanted`, in that order.
+    ///
+    /// # Errors
+    /// As [`Session::answers`]; also when one of them is not answered yet.
+    pub fn all_answers(
+        &self,
+        file: &str,
+        questions: &[course::answers::Question<'_>],
+        wanted: &[&str],
+    ) -> Result<Vec<String>, Failure> {
+        let mut given = self.answers(file, questions)?;
+        wanted
+            .iter()
+            .map(|id| {
+                given.remove(*id).ok_or_else(|| {
+                    let place = self.place(file, &format!("{id} ="));
+                    Failure::learner(format!("`{id}` is not answered yet. Look at {place}."))
+                })
+            })
+            .collect()
+    }
+
     /// A learner's file, for messages: `my/first-probe/ebpf/src/main.rs`, with the line where
     /// `text` first stands in it.
     pub fn place(&self, relative: &str, text: &str) -> String {
@@ -172,38 +194,6 @@ impl<'a> Session<'a> {
             .line_of(relative, text)
             .map_or(String::new(), |line| format!(":{line}"));
         format!("{}/{relative}{line}", self.plan.learner_dir)
-    }
-
-    /// The learner's answers to the questions `wanted`, all of them, from a file that may answer
-    /// all of `questions` (each with its choices, none for free text).
-    ///
-    /// # Errors
-    /// [`Failure::Learner`] when the file is in disorder or one of `wanted` is not answered.
-    pub fn answers(
-        &self,
-        relative: &str,
-        questions: &[course::answers::Question<'_>],
-        wanted: &[&str],
-    ) -> Result<Vec<String>, Failure> {
-        let path = self.file(relative);
-        let mut given = course::answers::read(&path, questions).map_err(|problems| {
-            let lines: Vec<String> = problems.lines().collect();
-            let shown = format!("{}/{relative}", self.plan.learner_dir);
-            Failure::learner(
-                lines
-                    .join("\n")
-                    .replace(&path.display().to_string(), &shown),
-            )
-        })?;
-        wanted
-            .iter()
-            .map(|id| {
-                given.remove(*id).ok_or_else(|| {
-                    let place = self.place(relative, &format!("{id} ="));
-                    Failure::learner(format!("`{id}` is not answered yet. Look at {place}."))
-                })
-            })
-            .collect()
     }
 
     /// Records check `id`: a pass when `outcome` is one, else a fail, which ends the step.
