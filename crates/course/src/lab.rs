@@ -89,11 +89,9 @@ impl Lab {
         self.steps.iter().map(|s| s.minutes).sum()
     }
 
-    /// Whether every artifact is an `answers` or `go` one: nothing of it runs in the kernel.
-    pub fn stays_out_of_the_kernel(&self) -> bool {
-        self.artifacts
-            .iter()
-            .all(|a| matches!(a.kind, ArtifactKind::Answers | ArtifactKind::Go))
+    /// Whether a step runs a program of the learner's, which could print an answer it was told.
+    pub fn runs_a_program(&self) -> bool {
+        self.steps.iter().any(|step| self.run_for(step).is_some())
     }
 }
 

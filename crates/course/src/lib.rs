@@ -21,7 +21,7 @@
 //! | `[starter]` | `step` and `fails`, a check of that step |
 //! | `[[step]]` | `id`, `title`, `minutes` (1–30), `points` (1–100), `checks`; `artifacts`, `[step.run]` (overrides `[run]` key by key) |
 //! | `[[step.hint]]` | `level` (1–3), `text`; `on`, a check of the step. Each level once at least without `on` |
-//! | `[[wrong]]` | `name`, `step`, `summary`, `caught-by`; `knows-truth`. Two at least, one of which knows the truth unless the lab's artifacts are all `go` or `answers` |
+//! | `[[wrong]]` | `name`, `step`, `summary`, `caught-by`; `knows-truth`. Two at least; where a program is run, one of them knows the truth |
 //!
 //! # `course.toml`
 //!

@@ -131,11 +131,11 @@ fn whole(
         wrong,
         requires: requires.iter().map(|r| r.value.clone()).collect(),
     };
-    if wrongs_sound && !lab.stays_out_of_the_kernel() && !lab.wrong.iter().any(|w| w.knows_truth) {
+    if wrongs_sound && lab.runs_a_program() && !lab.wrong.iter().any(|w| w.knows_truth) {
         doc.report(
             &(0..0),
             "no planted wrong answer knows the truth",
-            "this lab runs in the kernel",
+            "this lab runs a program",
             "give one [[wrong]] `knows-truth = true`: it prints the right answer ($LAB_TRUTH) \
              without tracing, and a check must catch it",
         );

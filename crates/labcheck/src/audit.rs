@@ -422,6 +422,11 @@ impl Drop for Audit {
     }
 }
 
+/// Whether the kernel still has the program `id`. Needs CAP_SYS_ADMIN.
+pub fn is_loaded(id: u32) -> bool {
+    bpf::program(id).is_ok()
+}
+
 /// Takes descriptors of programs as soon as they are loaded, until woken.
 fn watch(shared: &Mutex<Shared>, wake: &OwnedFd) {
     let rings: Vec<OwnedFd> = {

@@ -131,6 +131,24 @@ impl Drop for Cgroup {
     }
 }
 
+/// The control groups that this process made for learners' programs and that are still there.
+///
+/// # Errors
+/// When the machine does not tell what is mounted.
+pub fn own() -> io::Result<Vec<PathBuf>> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let roots = mounts_of(&mounts, "cgroup2", None)
+        .into_iter()
+        .chain(mounts_of(&mounts, "cgroup", Some("pids")))
+        .chain(mounts_of(&mounts, "cgroup", Some("memory")));
+    Ok(roots
+        .flat_map(|root| fs::read_dir(root).into_iter().flatten().flatten())
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+        .collect())
+}
+
 /// Mount points of a file-system type, for version 1 those with `controller` among its options.
 fn mounts_of(mountinfo: &str, kind: &str, controller: Option<&str>) -> Vec<PathBuf> {
     // proc_pid_mountinfo(5): …, fifth field mount point, …, " - ", type, source, super options.

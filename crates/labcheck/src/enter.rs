@@ -76,6 +76,7 @@ fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {
     if let Some(identity) = &entry.identity {
         drop_privilege(identity).map_err(|error| at("cannot drop privilege", error))?;
     }
+    default_signals();
     // After the change of user, which would clear it.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
@@ -88,6 +89,22 @@ fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {
         &format!("cannot run {}", entry.program.display()),
         error,
     ))
+}
+
+/// A shell ignores SIGINT in what it starts in the background, and that would be inherited: a
+/// program that handles no signal must end by the one that tells it to stop.
+fn default_signals() {
+    for signal in [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGTERM,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+    ] {
+        // SAFETY: the default action needs no handler of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 fn at(what: &str, error: io::Error) -> io::Error {
@@ -130,6 +147,9 @@ fn limits(entry: &Entry) -> io::Result<()> {
     setrlimit(Resource::Fsize, both(64 << 20))?;
     setrlimit(Resource::Nofile, both(1024))?;
     if entry.identity.is_some() {
+        // Of the learner's user, and so of every run on this machine at once. The control group's
+        // own limit is lower; this one holds where there is none.
+        setrlimit(Resource::Nproc, both(512))?;
         // Kernels before 5.11 charge BPF maps to this limit; later ones don't look at it. Without
         // CAP_SYS_RESOURCE it can't be raised, which `machine` reports where it matters.
         let _ = setrlimit(

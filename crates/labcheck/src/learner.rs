@@ -146,8 +146,10 @@ impl Launch<'_> {
                 .get(name)
                 .ok_or_else(|| Failure::infrastructure(format!("artifact {name} was not built")))
         };
-        let folder = RunFolder::new(self.privileged)
-            .map_err(|error| started("cannot make a run folder", error))?;
+        // As root, a program that needs no privilege gets none either.
+        let is_root = rustix::process::geteuid().is_root();
+        let folder =
+            RunFolder::new(is_root).map_err(|error| started("cannot make a run folder", error))?;
         // Copies: the learner's user may not be able to reach the build folder, and must not be
         // able to change what is being graded.
         let program = folder.bring(built(&self.spec.artifact)?, 0o755)?;
@@ -169,6 +171,9 @@ impl Launch<'_> {
             let audit = Audit::start(cgroup.path())
                 .map_err(|error| started("the audit could not start", error))?;
             (Some(cgroup), Some(audit))
+        } else if is_root {
+            // A container may have no control groups to offer; the program needs none.
+            (Cgroup::create("learner").ok(), None)
         } else {
             (None, None)
         };
@@ -181,11 +186,15 @@ impl Launch<'_> {
                 .map(|arg| OsString::from(self.expand(arg)))
                 .collect(),
             folder: folder.out(),
-            identity: cgroup.as_ref().map(|cgroup| Identity {
+            identity: is_root.then(|| Identity {
                 uid: LEARNER_UID,
                 capabilities: self.capabilities.to_vec(),
-                cgroups: cgroup.folders().map(Path::to_path_buf).collect(),
-                mounts: true,
+                cgroups: cgroup
+                    .iter()
+                    .flat_map(Cgroup::folders)
+                    .map(Path::to_path_buf)
+                    .collect(),
+                mounts: self.privileged,
             }),
             cpu_seconds: u64::from(self.spec.seconds) + 5,
         };
@@ -553,12 +562,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    fn new(privileged: bool) -> io::Result<Self> {
+    fn new(is_root: bool) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("probelab-run-").tempdir()?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let out = folder.path().join("out");
         fs::create_dir(&out)?;
-        if privileged {
+        if is_root {
             std::os::unix::fs::chown(&out, Some(LEARNER_UID), Some(LEARNER_UID))?;
         }
         Ok(Self { folder })

@@ -10,6 +10,7 @@
 
 pub mod audit;
 mod bpf;
+pub mod cbpf;
 pub mod cgroup;
 pub mod elf;
 mod enter;

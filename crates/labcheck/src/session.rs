@@ -165,6 +165,28 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// As [`Session::answers`], the answers to the questions `wanted`, in that order.
+    ///
+    /// # Errors
+    /// As [`Session::answers`]; also when one of them is not answered yet.
+    pub fn all_answers(
+        &self,
+        file: &str,
+        questions: &[course::answers::Question<'_>],
+        wanted: &[&str],
+    ) -> Result<Vec<String>, Failure> {
+        let mut given = self.answers(file, questions)?;
+        wanted
+            .iter()
+            .map(|id| {
+                given.remove(*id).ok_or_else(|| {
+                    let place = self.place(file, &format!("{id} ="));
+                    Failure::learner(format!("`{id}` is not answered yet. Look at {place}."))
+                })
+            })
+            .collect()
+    }
+
     /// A learner's file, for messages: `my/first-probe/ebpf/src/main.rs`, with the line where
     /// `text` first stands in it.
     pub fn place(&self, relative: &str, text: &str) -> String {

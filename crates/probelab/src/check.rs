@@ -14,7 +14,7 @@ use labcheck::{
 };
 
 use crate::{
-    build::Builder,
+    build::{self, Builder},
     elevate, registry,
     report::{LabReport, StepReport, Word},
     site::Site,
@@ -151,6 +151,14 @@ fn lacking(lab: &Lab) -> Option<String> {
         return Some(
             "needs a kernel that describes its types; /sys/kernel/btf/vmlinux is missing".into(),
         );
+    }
+    if lab
+        .artifacts
+        .iter()
+        .any(|artifact| artifact.kind == ArtifactKind::Kmod)
+        && let Err(why) = build::kernel_headers()
+    {
+        return Some(why);
     }
     let arch = std::env::consts::ARCH;
     if !lab.needs.arch.is_empty() && !lab.needs.arch.iter().any(|needed| needed.word() == arch) {

@@ -44,8 +44,11 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     compile(builder, clang, object)
 }
 
-/// Builds a kernel module against the headers of the running kernel, or of `$PROBELAB_KERNEL_BUILD`.
-pub fn kernel_module(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
+/// The build folder of the running kernel, or `$PROBELAB_KERNEL_BUILD`.
+///
+/// # Errors
+/// What is missing and what to do, in one sentence, where there is none.
+pub fn kernel_headers() -> Result<PathBuf, String> {
     let release = rustix::system::uname()
         .release()
         .to_string_lossy()
@@ -54,29 +57,41 @@ pub fn kernel_module(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBu
         || PathBuf::from(format!("/lib/modules/{release}/build")),
         PathBuf::from,
     );
-    if !headers.join("Makefile").exists() {
-        return Err(Trouble::infrastructure(
-            format!("no kernel headers at {}", headers.display()),
-            format!(
-                "install the package linux-headers-{release}, or set PROBELAB_KERNEL_BUILD to a kernel's build folder"
-            ),
-        ));
+    if headers.join("Makefile").exists() {
+        return Ok(headers);
     }
-    let folder = builder.tree.join(&artifact.path);
+    Err(format!(
+        "no kernel headers at {}: install the package linux-headers-{release}, or set \
+         PROBELAB_KERNEL_BUILD to a kernel's build folder",
+        headers.display()
+    ))
+}
+
+/// Builds a kernel module against [`kernel_headers`].
+pub fn kernel_module(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
+    let headers = kernel_headers().map_err(|why| Trouble::infrastructure(why, ""))?;
+    // Without a `.` in it, which kbuild would carry into every path that it prints.
+    let folder: PathBuf = builder.tree.join(&artifact.path).components().collect();
     let name = fs::read_dir(&folder)
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".c")?.to_owned()))
-        .next()
+        .find(|name| !name.ends_with(".mod"))
         .ok_or_else(|| {
             Trouble::infrastructure(format!("{} holds no C file", folder.display()), "")
         })?;
+    if !["Kbuild", "Makefile"]
+        .iter()
+        .any(|file| folder.join(file).exists())
+    {
+        fs::write(folder.join("Kbuild"), format!("obj-m := {name}.o\n"))
+            .or_infrastructure(|| format!("cannot write into {}", folder.display()))?;
+    }
     let mut make = Command::new("make");
     make.arg("-C")
         .arg(&headers)
         .arg(format!("M={}", folder.display()))
-        .arg(format!("obj-m={name}.o"))
         .arg("modules");
     compile(builder, make, folder.join(format!("{name}.ko")))
 }

@@ -25,7 +25,7 @@ pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     cargo.env("CARGO_TARGET_DIR", builder.site.target().join("learner"));
     // Dependencies are compiled once and used often; a learner's own code is compiled often.
     cargo
-        .env("CARGO_PROFILE_DEV_PACKAGE_WILDCARD_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
     cargo.arg("build");
     finish(builder, artifact, cargo)

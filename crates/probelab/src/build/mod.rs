@@ -18,6 +18,7 @@ use std::{
     time::Instant,
 };
 
+pub use c::kernel_headers;
 use course::{Artifact, ArtifactKind, Lab};
 
 use crate::{
