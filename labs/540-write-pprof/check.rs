@@ -39,7 +39,7 @@ fn symbolise(lab: &mut Session) -> Result<(), Stop> {
     let place = lab.place(SYMBOLISE, "fn locations");
     let at_place = |why: String| Failure::learner(format!("{why} Look at {place}."));
     let report = learner.stop().and_then(|output| Report::parse(&output.stdout)).and_then(|report| {
-        if report.in_step() > 0 && report.in_step() * 10 >= report.total * 8 {
+        if report.in_step() > 0 && report.in_step() * 2 >= report.total {
             return Ok(report);
         }
         Err(at_place(format!(

@@ -39,29 +39,39 @@ func main() {
 // Kept, so that the compiler can't drop the work.
 var result uint64
 
-// work burns CPU time until the process has used budget more than at the start.
+// work burns about budget of CPU time.
 func work(budget time.Duration, left, right int, x uint64) uint64 {
-	x |= 1
 	deck := make([]bool, left+right)
 	for i := range left {
 		deck[i] = true
 	}
-	for end := cpuTime() + budget; cpuTime() < end; {
-		for range 128 {
-			// A fixed order could keep step with the profiler's clock.
-			for i := range deck {
-				x = xorshift(x)
-				j := int(x % uint64(i+1))
-				deck[i], deck[j] = deck[j], deck[i]
+	// How much work that is, from a tenth of it: asking for the time all along would be work of
+	// another kind, and samples of it.
+	rounds, start := 0, cpuTime()
+	for ; cpuTime()-start < budget/10; rounds++ {
+		x = round(deck, x)
+	}
+	for range rounds * 9 {
+		x = round(deck, x)
+	}
+	return x
+}
+
+// round plays the deck 250 times, each time in another order: a fixed one could keep step
+// with the profiler's clock.
+func round(deck []bool, x uint64) uint64 {
+	for range 250 {
+		for i := range deck {
+			x = xorshift(x | 1)
+			j := int(x % uint64(i+1))
+			deck[i], deck[j] = deck[j], deck[i]
+		}
+		for _, isLeft := range deck {
+			if isLeft {
+				x ^= onTheLeft(x)
+			} else {
+				x ^= onTheRight(x)
 			}
-			for _, isLeft := range deck {
-				if isLeft {
-					x ^= onTheLeft(x)
-				} else {
-					x ^= onTheRight(x)
-				}
-			}
-			x |= 1
 		}
 	}
 	return x

@@ -41,11 +41,16 @@ func main() {
 // Kept, so that the compiler can't drop the work.
 var result uint64
 
-// burn uses CPU time until the process has used budget more than at the start.
-func burn(budget time.Duration, left, right int, seed uint64) (x uint64) {
-	for end := cpuTime() + budget; cpuTime() < end; {
-		x = work.Round(left, right, seed)
-		seed = x
+// burn uses about budget of CPU time.
+func burn(budget time.Duration, left, right int, x uint64) uint64 {
+	// How much work that is, from a tenth of it: asking for the time all along would be work of
+	// another kind, and samples of it.
+	rounds, start := 0, cpuTime()
+	for ; cpuTime()-start < budget/10; rounds++ {
+		x = work.Round(left, right, x)
+	}
+	for range rounds * 9 {
+		x = work.Round(left, right, x)
 	}
 	return x
 }

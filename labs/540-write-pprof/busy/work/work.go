@@ -5,7 +5,7 @@ package work
 // Round does LEFT parts of its work in Left and RIGHT parts in Right, in an order drawn from seed.
 func Round(left, right int, seed uint64) uint64 {
 	x := seed | 1
-	for range 64 {
+	for range 125 {
 		l, r := left, right
 		for l+r > 0 {
 			x = xorshift(x | 1)
