@@ -31,13 +31,10 @@ func main() {
 		}
 		done := make(chan uint64)
 		go func() { done <- work(time.Duration(millis)*time.Millisecond, left, right, seed) }()
-		result = <-done
+		<-done
 		fmt.Println("done")
 	}
 }
-
-// Kept, so that the compiler can't drop the work.
-var result uint64
 
 // work burns about budget of CPU time.
 func work(budget time.Duration, left, right int, x uint64) uint64 {
