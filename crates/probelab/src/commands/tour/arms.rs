@@ -106,13 +106,18 @@ pub fn compare(
     mut progress: impl FnMut(Duration),
 ) -> Outcome<Comparison> {
     let mut rng = fastrand::Rng::with_seed(seed);
-    // Warm, and sized so that a slice takes about a third of a second of CPU.
-    let mut requests = 100;
-    let first = arms
+    // Sized so that a slice takes about a third of a second of CPU. Every arm does the sizing and
+    // the warming: one that held more data than the others would answer its queries more slowly.
+    const TRIAL: u64 = 100;
+    let costs = arms
+        .iter()
+        .map(|arm| arm.slice(load, seed, TRIAL))
+        .collect::<Outcome<Vec<f64>>>()?;
+    let cost = costs
         .first()
-        .ok_or_else(|| Trouble::infrastructure("nothing to compare", ""))?;
-    let cost = first.slice(load, seed, requests)?.max(0.001);
-    requests = ((requests as f64 * 0.35 / cost) as u64).clamp(50, 20_000);
+        .ok_or_else(|| Trouble::infrastructure("nothing to compare", ""))?
+        .max(0.001);
+    let requests = ((TRIAL as f64 * 0.35 / cost) as u64).clamp(50, 20_000);
     for arm in arms {
         arm.slice(load, seed, requests)?;
     }

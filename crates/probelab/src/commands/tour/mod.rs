@@ -333,6 +333,7 @@ fn measure(store: &Path, optimised: &Path, load: &Path) -> Outcome<()> {
         );
     }
     println!("   {}", verdict(with, again));
+    println!("   One launch and one link layout each: enough to look at, not to quote.");
     Ok(())
 }
 
