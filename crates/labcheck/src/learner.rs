@@ -3,21 +3,21 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs,
-    io::{self, Read},
-    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    io,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
 
+pub use crate::folder::RunFolder;
 use crate::{
     audit::Audit,
     cgroup::Cgroup,
     enter::{self, Entry, Identity},
     plan::RunSpec,
     refusal::Refusal,
+    stream::Stream,
     verdict::Failure,
 };
 
@@ -466,149 +466,5 @@ fn describe(status: ExitStatus) -> String {
         (None, Some(libc::SIGABRT)) => "aborted (SIGABRT)".to_owned(),
         (None, Some(signal)) => format!("was ended by signal {signal}"),
         (None, None) => "ended in an unknown way".to_owned(),
-    }
-}
-
-/// A pipe that is read to its end by a thread, kept up to a limit.
-#[derive(Clone, Debug)]
-struct Stream {
-    state: Arc<(Mutex<State>, Condvar)>,
-    limit: usize,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    bytes: Vec<u8>,
-    flooded: bool,
-    closed: bool,
-}
-
-impl Stream {
-    fn read(pipe: Option<impl Read + Send + 'static>, limit: usize) -> Self {
-        let stream = Self {
-            state: Arc::default(),
-            limit,
-        };
-        let of_thread = stream.clone();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 8192];
-            let Some(mut pipe) = pipe else { return };
-            while let Ok(n @ 1..) = pipe.read(&mut buffer) {
-                let mut state = of_thread.lock();
-                let room = of_thread.limit.saturating_sub(state.bytes.len());
-                state.bytes.extend_from_slice(&buffer[..n.min(room)]);
-                // Reading goes on, so that the program is not blocked until it is ended.
-                state.flooded |= n > room;
-                of_thread.state.1.notify_all();
-            }
-            of_thread.lock().closed = true;
-            of_thread.state.1.notify_all();
-        });
-        stream
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.lock().bytes).into_owned()
-    }
-
-    fn flooded(&self) -> Option<usize> {
-        self.lock().flooded.then_some(self.limit)
-    }
-
-    fn wait_while(&self, timeout: Duration, mut wait: impl FnMut(&State) -> bool) -> bool {
-        let guard = self.lock();
-        let (guard, _) = self
-            .state
-            .1
-            .wait_timeout_while(guard, timeout, |state| wait(state))
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut state = guard;
-        !wait(&mut state)
-    }
-
-    fn wait_closed(&self, timeout: Duration) {
-        self.wait_while(timeout, |state| !state.closed);
-    }
-
-    /// Whether the whole line `line` was printed, waiting for at most `timeout`.
-    fn has_line(&self, line: &str, timeout: Duration) -> bool {
-        let has = |state: &State| {
-            state
-                .bytes
-                .split_inclusive(|&byte| byte == b'\n')
-                .any(|text| {
-                    text.strip_suffix(b"\n")
-                        .is_some_and(|text| text.trim_ascii_end() == line.as_bytes())
-                })
-        };
-        self.wait_while(timeout, |state| {
-            !has(state) && !state.closed && !state.flooded
-        });
-        has(&self.lock())
-    }
-}
-
-/// A folder of one run: what the program is made of, and `out`, which it may write.
-#[derive(Debug)]
-pub struct RunFolder {
-    folder: tempfile::TempDir,
-}
-
-impl RunFolder {
-    fn new(is_root: bool) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("probelab-run-").tempdir()?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        let out = folder.path().join("out");
-        fs::create_dir(&out)?;
-        if is_root {
-            std::os::unix::fs::chown(&out, Some(LEARNER_UID), Some(LEARNER_UID))?;
-        }
-        Ok(Self { folder })
-    }
-
-    /// Where the program runs, and may write files (`$LAB_OUT`).
-    pub fn out(&self) -> PathBuf {
-        self.folder.path().join("out")
-    }
-
-    /// Reads a file that the program wrote to its folder.
-    ///
-    /// # Errors
-    /// [`Failure::Learner`] when there is no such plain file, or it has more than `limit` bytes.
-    pub fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Failure> {
-        let path = self.out().join(name);
-        let meta = fs::symlink_metadata(&path).map_err(|_| {
-            Failure::learner(format!(
-                "your program wrote no file {name} into its folder ($LAB_OUT)."
-            ))
-        })?;
-        if !meta.is_file() {
-            return Err(Failure::learner(format!("{name} is not a plain file.")));
-        }
-        if meta.len() > limit {
-            return Err(Failure::learner(format!(
-                "{name} has {} bytes; at most {limit} are read.",
-                meta.len()
-            )));
-        }
-        Ok(fs::read(path)?)
-    }
-
-    /// Copies a file in, under its own name.
-    fn bring(&self, from: &Path, mode: u32) -> io::Result<PathBuf> {
-        let name = from
-            .file_name()
-            .ok_or_else(|| io::Error::other("an artifact has no file name"))?;
-        let to = self.folder.path().join(name);
-        fs::copy(from, &to)?;
-        fs::set_permissions(&to, fs::Permissions::from_mode(mode))?;
-        Ok(to)
     }
 }
