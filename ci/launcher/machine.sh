@@ -109,7 +109,8 @@ later() {
 on_machine() {
     (
         cd "$machine/clone" || exit 9
-        env -i PATH="$machine/bin" HOME="$machine/home" FAKE_LLVM="$FAKE_LLVM" machine="$machine" \
+        # A background shell leaves SIGINT ignored, and then no test could interrupt anything.
+        env -i --default-signal=INT PATH="$machine/bin" HOME="$machine/home" FAKE_LLVM="$FAKE_LLVM" machine="$machine" \
             PROBELAB_OS_RELEASE="$machine/os-release" PROBELAB_PROC_VERSION="$machine/proc-version" \
             PROBELAB_SYSROOT="$machine/root" "$@"
     )

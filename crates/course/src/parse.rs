@@ -36,7 +36,7 @@ impl Folder {
         let root = self.dir.ancestors().nth(2).unwrap_or(&self.dir);
         Self {
             dir: root.to_owned(),
-            shown: "the course's folder".to_owned(),
+            shown: ".".to_owned(),
             ..self.clone()
         }
     }

@@ -24,29 +24,43 @@ impl Checkout {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         let from = repository();
-        fs::write(
-            root.join("course.toml"),
-            "title = \"A test course\"\ndefault-track = \"all\"\nplanned = [\"later\"]\n\n\
-             [track.all]\ntitle = \"Everything\"\nsummary = \"Both labs.\"\nlabs = [\"first-probe\", \"later\"]\n",
-        )
-        .expect("course.toml");
+        // All labs, as the lock file that they share demands; one of them is in this course.
         for path in [
-            "labs/010-first-probe",
-            "solutions/010-first-probe",
+            "Cargo.toml",
+            "labs",
+            "solutions",
             "crates/labkit",
             "crates/labkit-ebpf",
+            "crates/gosym",
+            "crates/goprof",
+            "go-samples",
         ] {
             copy(&from.join(path), &root.join(path));
         }
-        // Only the lab's own packages: cargo refuses a pattern that fits no folder, and those of
-        // the real file fit folders of other labs.
+        let others: Vec<String> = fs::read_dir(root.join("labs"))
+            .expect("labs")
+            .filter_map(|entry| {
+                Some(
+                    entry
+                        .ok()?
+                        .file_name()
+                        .to_str()?
+                        .split_once('-')?
+                        .1
+                        .to_owned(),
+                )
+            })
+            .filter(|slug| slug != "first-probe")
+            .collect();
         fs::write(
-            root.join("labs/Cargo.toml"),
-            "[workspace]\nresolver = \"3\"\nmembers = [\"*\", \"*/ebpf\"]\n",
+            root.join("course.toml"),
+            format!(
+                "title = \"A test course\"\ndefault-track = \"all\"\nplanned = [\"later\"]\n\n\
+                 [track.all]\ntitle = \"Everything\"\nsummary = \"Both labs.\"\nlabs = [\"first-probe\", \"later\"]\n\n\
+                 [labs]\nexclude = {others:?}\n"
+            ),
         )
-        .expect("labs/Cargo.toml");
-        fs::copy(from.join("labs/Cargo.lock"), root.join("labs/Cargo.lock"))
-            .expect("labs/Cargo.lock");
+        .expect("course.toml");
         // What is compiled once is compiled once for the tests too.
         fs::create_dir_all(from.join("target")).expect("target");
         std::os::unix::fs::symlink(from.join("target"), root.join("target")).expect("a link");
