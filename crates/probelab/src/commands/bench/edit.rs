@@ -220,7 +220,7 @@ fn template(site: &Site, lab: &Lab, work: &Path) -> Outcome<PathBuf> {
         (
             "first-probe/src/main.rs",
             format!(
-                "pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!(\"OUT_DIR\"), \"/first-probe-ebpf\"));\n{user}"
+                "{user}\npub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!(\"OUT_DIR\"), \"/first-probe-ebpf\"));\n"
             ),
         ),
         (
