@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod commands;
 mod elevate;
+mod link;
 mod registry;
 mod report;
 mod site;
@@ -17,7 +18,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
-    if let Some(exit) = labcheck::internal_command(&args) {
+    if let Some(exit) = link::called(&args).or_else(|| labcheck::internal_command(&args)) {
         return exit;
     }
     if args.get(1).is_some_and(|arg| arg == elevate::COMMAND) {

@@ -58,6 +58,12 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
         .arg(format!(
             "target.{BPF_TARGET}.rustflags=['-Clink-arg=--btf']"
         ));
+    let linker = crate::link::path(&builder.site.target())
+        .or_infrastructure(|| "cannot make a link to this program".to_owned())?;
+    cargo.arg("--config").arg(format!(
+        "target.{BPF_TARGET}.linker={:?}",
+        linker.display().to_string()
+    ));
     finish(builder, artifact, cargo)
 }
 
