@@ -11,7 +11,7 @@ fn main() -> anyhow::Result<()> {
         .program_mut("count_openat")
         .expect("the BPF object has a program count_openat")
         .try_into()?;
-    program.load()?;
+    labkit::loaded("count_openat", program.load())?;
     program.attach("syscalls", "sys_enter_openat")?;
     // ANCHOR_END: attach
 

@@ -15,7 +15,7 @@ fn main() -> anyhow::Result<()> {
         .program_mut("on_getenv")
         .expect("the BPF object has a program on_getenv")
         .try_into()?;
-    program.load()?;
+    labkit::loaded("on_getenv", program.load())?;
     // TODO, step 1: attach `program` to the function getenv of libc, for process `pid` only.
     let _ = UProbeScope::OneProcess(pid);
 

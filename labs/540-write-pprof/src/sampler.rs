@@ -24,7 +24,7 @@ impl Sampler {
         Array::<_, u32>::try_from(target)?.set(0, &pid, 0)?;
         let program = ebpf.program_mut("sample").context("no program sample")?;
         let program: &mut PerfEvent = program.try_into()?;
-        program.load()?;
+        labkit::loaded("sample", program.load())?;
         for cpu in labkit::cpus()? {
             program.attach(
                 PerfEventConfig::Software(SoftwareEvent::CpuClock),

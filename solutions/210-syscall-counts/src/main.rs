@@ -19,7 +19,7 @@ fn main() -> anyhow::Result<()> {
         .program_mut("count_calls")
         .expect("the BPF object has a program count_calls")
         .try_into()?;
-    program.load()?;
+    labkit::loaded("count_calls", program.load())?;
     program.attach("raw_syscalls", "sys_enter")?;
 
     labkit::ready_and_wait()?;

@@ -10,6 +10,11 @@ use crate::{
 pub const TESTS: &[Test] = &[
     ("starter_fails", Need::Kernel, starter_fails),
     ("does_not_compile", Need::Kernel, does_not_compile),
+    (
+        "refused_by_the_verifier",
+        Need::Kernel,
+        refused_by_the_verifier,
+    ),
     ("pass_and_diff", Need::Kernel, pass_and_diff),
     ("no_privilege", Need::Kernel, no_privilege),
     ("machine_formats", Need::Kernel, machine_formats),
@@ -34,6 +39,21 @@ fn does_not_compile() {
     checkout.lab(&["start"]);
     checkout.edit("ebpf/src/main.rs", "let _ = pid;", "let _ = pidd;");
     assert_screen("does_not_compile", &checkout.lab(&["check"]), &checkout);
+}
+
+fn refused_by_the_verifier() {
+    let checkout = Checkout::new();
+    checkout.lab(&["start"]);
+    checkout.edit(
+        "ebpf/src/main.rs",
+        "let _ = pid;",
+        "let calls = CALLS.get_ptr(&pid).unwrap_or(core::ptr::null());\n    let _ = CALLS.insert(&pid, &unsafe { *calls }, 0);",
+    );
+    assert_screen(
+        "refused_by_the_verifier",
+        &checkout.lab(&["check"]),
+        &checkout,
+    );
 }
 
 fn pass_and_diff() {

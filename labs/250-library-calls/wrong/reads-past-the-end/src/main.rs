@@ -15,7 +15,7 @@ fn main() -> anyhow::Result<()> {
         .program_mut("on_getenv")
         .expect("the BPF object has a program on_getenv")
         .try_into()?;
-    program.load()?;
+    labkit::loaded("on_getenv", program.load())?;
     program.attach(["getenv"], "libc", UProbeScope::OneProcess(pid))?;
 
     labkit::ready_and_wait()?;

@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
             .program_mut(name)
             .expect("the BPF object has one program for each function")
             .try_into()?;
-        program.load()?;
+        labkit::loaded(name, program.load())?;
         program.attach(
             [format!("{PACKAGE}.{function}").as_str()],
             format!("/proc/{pid}/exe"),

@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
         .program_mut("sample")
         .expect("the BPF object has a program sample")
         .try_into()?;
-    program.load()?;
+    labkit::loaded("sample", program.load())?;
     attach(program, hz)?;
 
     labkit::ready_and_wait()?;
