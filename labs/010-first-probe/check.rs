@@ -23,11 +23,14 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
     let program = lab.require("attached", program)?;
 
     let key = pid.to_ne_bytes();
-    let calls_map = learner.audit()?.map(&program, "CALLS");
-    let before = calls_map.as_ref().map_or(Ok(0), |map| map.sum_u64(&key));
-    learner.frozen(|| workload.call(&[("openat", calls), ("close", calls / 2)]))?;
+    let map = learner.audit()?.map(&program, "CALLS");
+    let seen = learner.witness(
+        &program,
+        || map.clone().and_then(|map| map.sum_u64(&key)),
+        || workload.call(&[("openat", calls), ("close", calls / 2)]),
+    )?;
 
-    let runs = learner.audit()?.runs_since(&program);
+    let runs = seen.runs;
     let place = lab.place(SOURCE, "fn count_openat");
     lab.require_that("program-ran", runs >= calls, || {
         format!(
@@ -35,7 +38,9 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
         )
     })?;
 
-    let grew = calls_map.and_then(|map| Ok(map.sum_u64(&key)?.wrapping_sub(before?)));
+    let grew = seen
+        .both()
+        .map(|(before, after)| after.wrapping_sub(before));
     let place = lab.place(SOURCE, "fn count_openat");
     let counted = match grew {
         Ok(n) if n == calls => Ok(()),

@@ -80,28 +80,34 @@ impl Scene {
         })
     }
 
-    /// Makes the calls while the learner's processes stand still.
-    fn act(&mut self) -> Result<(), Failure> {
+    /// Makes the calls while the learner's processes stand still; reads the map `name` before
+    /// and afterwards.
+    fn act<S>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&Map, &[(&'static str, u64)]) -> Result<S, Failure>,
+    ) -> Result<Witnessed<S>, Failure> {
         let Self {
             learner,
+            program,
             workload,
             bystander,
             bursts,
-            ..
+            truth,
         } = self;
-        learner.frozen(|| {
-            for burst in bursts.iter() {
-                workload.call(&[*burst])?;
-                // Ten times as much as the bound on the workload's own calls, and more.
-                bystander.call(&[(burst.0, burst.1 + 10 * OWN_CALLS)])?;
-            }
-            Ok(())
-        })
-    }
-
-    fn map(&mut self, name: &str) -> Result<Map, Failure> {
-        let program = &self.program;
-        self.learner.audit()?.map(program, name)
+        let map = learner.audit()?.map(program, name);
+        learner.witness(
+            program,
+            || map.clone().and_then(|map| read(&map, truth)),
+            || {
+                for burst in bursts.iter() {
+                    workload.call(&[*burst])?;
+                    // Ten times as much as the bound on the workload's own calls, and more.
+                    bystander.call(&[(burst.0, burst.1 + 10 * OWN_CALLS)])?;
+                }
+                Ok(())
+            },
+        )
     }
 }
 
@@ -112,26 +118,20 @@ fn total(truth: &[(&str, u64)]) -> u64 {
 fn one_process(lab: &mut Session) -> Result<(), Stop> {
     let scene = Scene::set(lab);
     let mut scene = lab.require("traces", scene)?;
-    let map = scene.map("TOTAL");
-    let entry = 0u32.to_ne_bytes();
-    let before = map.as_ref().map_or(Ok(0), |map| map.sum_u64(&entry));
-    scene.act()?;
+    let seen = scene.act("TOTAL", |map, _| map.sum_u64(&0u32.to_ne_bytes()))?;
 
     let made = total(&scene.truth);
     let most = made + OWN_CALLS * scene.bursts.len() as u64;
-    let runs = scene.learner.audit()?.runs_since(&scene.program);
+    let runs = seen.runs;
     let place = lab.place(SOURCE, "fn count_calls");
     lab.require_that("program-ran", runs >= made, || {
         format!("we made {made} calls; your program ran {runs} times. Look at {place}.")
     })?;
 
-    let after = map.and_then(|map| {
-        Ok((
-            map.sum_u64(&entry)?.wrapping_sub(before?),
-            map.sum_u64(&entry)?,
-        ))
-    });
-    let judged = match after {
+    let grown = seen
+        .both()
+        .map(|(before, after)| (after.wrapping_sub(before), after));
+    let judged = match grown {
         Ok((grew, now)) if (made..=most).contains(&grew) => Ok(now),
         Ok((grew, _)) => Err(Failure::learner(format!(
             "process {} made {made} calls (and at most {} that are its own business); entry 0 of \
@@ -156,27 +156,21 @@ fn one_process(lab: &mut Session) -> Result<(), Stop> {
 
 /// Acts, and judges what BY_NUMBER grew by for each kind of call.
 fn numbers(lab: &mut Session, scene: &mut Scene) -> Result<(), Failure> {
-    let map = scene.map("BY_NUMBER");
-    let grown = |map: &Map, truth: &[(&'static str, u64)]| -> Result<Vec<u64>, Failure> {
+    let seen = scene.act("BY_NUMBER", |map, truth| {
         truth
             .iter()
             .map(|(kind, _)| map.sum_u64(&syscall_number(kind)?.to_ne_bytes()))
-            .collect()
-    };
-    let before = map
-        .as_ref()
-        .map_or(Ok(Vec::new()), |map| grown(map, &scene.truth));
-    scene.act()?;
+            .collect::<Result<Vec<u64>, Failure>>()
+    })?;
     let place = lab.place(SOURCE, "fn count_calls");
-    let map = map.map_err(|failure| match failure {
+    let entries = seen.both().map_err(|failure| match failure {
         Failure::Learner(why) => Failure::learner(format!(
             "we made calls of {} kinds; your program counted none by number: {why} Look at {place}.",
             scene.truth.len()
         )),
         other => other,
     });
-    map.and_then(|map| {
-        let (before, after) = (before?, grown(&map, &scene.truth)?);
+    entries.and_then(|(before, after)| {
         for (((kind, calls), before), after) in scene.truth.iter().zip(before).zip(after) {
             let grew = after.wrapping_sub(before);
             if grew != *calls {

@@ -3,12 +3,18 @@
 
 use std::fmt::Write as _;
 
-use labcheck::{audit::Map, elf, prelude::*};
+use labcheck::{
+    elf,
+    map::{Entries, Map},
+    prelude::*,
+};
 
 pub const STEPS: Steps = &[("attach", attach), ("names", names)];
 
 const BPF: &str = "ebpf/src/main.rs";
 const USER: &str = "src/main.rs";
+/// Bytes of a key of BY_NAME.
+const NAME: usize = 32;
 
 /// The traced program, and the learner's beside it.
 struct Scene {
@@ -79,8 +85,14 @@ impl Scene {
             .map_err(|failure| also(failure, &format!("Look at {place}.")))
     }
 
-    /// Looks everything up while the learner's processes stand still.
-    fn act(&mut self) -> Result<(), Failure> {
+    /// Looks everything up while the learner's processes stand still; reads the map `name` of
+    /// `program` before and afterwards.
+    fn act<S>(
+        &mut self,
+        program: &Program,
+        name: &str,
+        read: impl Fn(&Map) -> Result<S, Failure>,
+    ) -> Result<Witnessed<S>, Failure> {
         let Self {
             learner,
             app,
@@ -88,13 +100,18 @@ impl Scene {
             lookups,
             ..
         } = self;
-        learner.frozen(|| {
-            for process in [bystander, app] {
-                process.send(lookups)?;
-                process.expect("done")?;
-            }
-            Ok(())
-        })
+        let map = learner.audit()?.map(program, name);
+        learner.witness(
+            program,
+            || map.clone().and_then(|map| read(&map)),
+            || {
+                for process in [bystander, app] {
+                    process.send(lookups)?;
+                    process.expect("done")?;
+                }
+                Ok(())
+            },
+        )
     }
 }
 
@@ -116,18 +133,13 @@ fn attach(lab: &mut Session) -> Result<(), Stop> {
     let attached = scene.attached(&lab.place(USER, "program.load()"));
     let program = lab.require("attached", attached)?;
 
-    let map = scene.learner.audit()?.map(&program, "TOTAL");
-    let entry = 0u32.to_ne_bytes();
-    let before = map.as_ref().map_or(Ok(0), |map| map.sum_u64(&entry));
-    scene.act()?;
+    let seen = scene.act(&program, "TOTAL", |map| map.sum_u64(&0u32.to_ne_bytes()))?;
     let made = total(&scene.truth);
-    let runs = scene.learner.audit()?.runs_since(&program);
+    let runs = seen.runs;
     let place = lab.place(BPF, "fn on_getenv");
-    let counted = map
-        .and_then(|map| {
-            let now = map.sum_u64(&entry)?;
-            Ok((now, now.wrapping_sub(before?)))
-        })
+    let counted = seen
+        .both()
+        .map(|(before, after)| (after, after.wrapping_sub(before)))
         .map_err(|failure| also(failure, &format!("Look at {place}.")))
         .and_then(|(now, grew)| {
             if grew == made {
@@ -157,11 +169,11 @@ fn names(lab: &mut Session) -> Result<(), Stop> {
     });
     let (mut scene, program) = lab.require("names-traced", traced)?;
 
-    let map = scene.learner.audit()?.map(&program, "BY_NAME");
-    scene.act()?;
+    let seen = scene.act(&program, "BY_NAME", |map| map.entries(NAME, 1024))?;
     let place = lab.place(BPF, "fn on_getenv");
-    let counted = map
-        .and_then(|map| by_name(&map, &scene.truth))
+    let counted = seen
+        .growth()
+        .and_then(|counted| judge(&counted, &scene.truth))
         .map_err(|failure| also(failure, &format!("Look at {place}.")));
     lab.require("names", counted)?;
 
@@ -174,30 +186,29 @@ fn names(lab: &mut Session) -> Result<(), Stop> {
     lab.require("names-printed", printed)
 }
 
-/// Whether the map has these names and no other. It was empty before: nothing was looked up.
-fn by_name(map: &Map, truth: &[(String, u64)]) -> Result<(), Failure> {
-    let keys = map.keys(1024)?;
+/// Whether these names, and no other, were counted.
+fn judge(counted: &Entries, truth: &[(String, u64)]) -> Result<(), Failure> {
     for (name, calls) in truth {
         let mut key = name.clone().into_bytes();
-        key.resize(32, 0);
-        let counted = map.sum_u64(&key)?;
-        if counted != *calls {
-            let found = keys.first().map_or("no entry".to_owned(), |key| {
+        key.resize(NAME, 0);
+        let count = counted.get(&key).copied().unwrap_or(0);
+        if count != *calls {
+            let found = counted.keys().next().map_or("no entry".to_owned(), |key| {
                 let zeros = key.iter().rev().take_while(|&&byte| byte == 0).count();
                 let text = key[..key.len() - zeros].escape_ascii();
-                format!("{} entries, `{text}` among them", keys.len())
+                format!("{} entries, `{text}` among them", counted.len())
             });
             return Err(Failure::learner(format!(
-                "the process looked up {name} {calls} times, and BY_NAME says {counted}; it has \
+                "the process looked up {name} {calls} times, and BY_NAME says {count}; it has \
                  {found}."
             )));
         }
     }
-    if keys.len() != truth.len() {
+    if counted.len() != truth.len() {
         return Err(Failure::learner(format!(
             "the process looked up {} names; BY_NAME has {} entries.",
             truth.len(),
-            keys.len()
+            counted.len()
         )));
     }
     Ok(())

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, ffi::OsStr, fmt::Write as _};
 
-use labcheck::{audit::Map, elf, prelude::*};
+use labcheck::{elf, map::Entries, prelude::*};
 
 pub const STEPS: Steps = &[("ints", ints), ("strings", strings), ("slices", slices)];
 
@@ -79,39 +79,32 @@ impl Scene {
     }
 
     /// Feeds the store until it has sealed everything and ended, while the learner's processes
-    /// stand still. Gives the map `name` of `program` and how often `program` ran.
-    fn act(mut self, program: &Program, name: &str) -> Result<Acted, Failure> {
-        let map = self.learner.audit()?.map(program, name);
+    /// stand still; reads the map `name` of `program`, with keys of `key` bytes.
+    fn act(
+        self,
+        program: &Program,
+        (name, key): (&str, usize),
+    ) -> Result<(Learner, Truth, Witnessed<Entries>), Failure> {
         let Self {
-            learner,
+            mut learner,
             mut store,
             events,
             truth,
         } = self;
-        learner.frozen(|| {
-            for (at, event) in events.iter().enumerate() {
-                store.send(event)?;
-                store.expect(&(at + 1).to_string())?;
-            }
-            store.finish().map(|_| ())
-        })?;
-        let mut acted = Acted {
-            learner,
-            truth,
-            map,
-            runs: 0,
-        };
-        acted.runs = acted.learner.audit()?.runs_since(program);
-        Ok(acted)
+        let map = learner.audit()?.map(program, name);
+        let seen = learner.witness(
+            program,
+            || map.clone().and_then(|map| map.entries(key, 1024)),
+            || {
+                for (at, event) in events.iter().enumerate() {
+                    store.send(event)?;
+                    store.expect(&(at + 1).to_string())?;
+                }
+                store.finish().map(|_| ())
+            },
+        )?;
+        Ok((learner, truth, seen))
     }
-}
-
-/// What is there once the store has ended.
-struct Acted {
-    learner: Learner,
-    truth: Truth,
-    map: Result<Map, Failure>,
-    runs: u64,
 }
 
 /// Makes up events.
@@ -156,21 +149,22 @@ fn shard(tenant: &str) -> u64 {
     u64::from(hash % 8)
 }
 
-/// Acts, and has `judge` compare the map `name` with the truth. Its complaint is told after a
-/// sentence on what happened.
+/// Acts, and has `judge` compare what was counted in the map with the truth. Its complaint is
+/// told after a sentence on what happened.
 fn judged(
     lab: &Session,
     scene: Scene,
     program: &Program,
-    (function, name): (&str, &str),
-    judge: impl Fn(&Map, &Truth) -> Result<(), Failure>,
+    function: &str,
+    map: (&str, usize),
+    judge: impl Fn(&Entries, &Truth) -> Result<(), Failure>,
 ) -> Result<(Learner, Truth), Failure> {
-    let acted = scene.act(program, name)?;
-    match acted.map.and_then(|map| judge(&map, &acted.truth)) {
-        Ok(()) => Ok((acted.learner, acted.truth)),
+    let (learner, truth, seen) = scene.act(program, map)?;
+    let runs = seen.runs;
+    match seen.growth().and_then(|counted| judge(&counted, &truth)) {
+        Ok(()) => Ok((learner, truth)),
         Err(Failure::Learner(why)) => Err(Failure::learner(format!(
-            "the store called {function}, and your program ran {} times: {why} Look at {}.",
-            acted.runs,
+            "the store called {function}, and your program ran {runs} times: {why} Look at {}.",
             lab.place(SOURCE, &format!("func {function}("))
         ))),
         Err(other) => Err(other),
@@ -191,21 +185,22 @@ fn ints(lab: &mut Session) -> Result<(), Stop> {
         lab,
         scene,
         &program,
-        ("RecordSize", "BYTES"),
-        |map, truth| {
+        "RecordSize",
+        ("BYTES", 8),
+        |counted, truth| {
             for (shard, bytes) in &truth.bytes {
-                let counted = map.sum_u64(&shard.to_ne_bytes())?;
-                if counted != *bytes {
+                let count = entry(counted, &shard.to_ne_bytes());
+                if count != *bytes {
                     return Err(Failure::learner(format!(
-                        "shard {shard} took {bytes} bytes, and BYTES says {counted}; {}.",
-                        entries(map, |key| match key.try_into() {
+                        "shard {shard} took {bytes} bytes, and BYTES says {count}; {}.",
+                        entries(counted, |key| match key.try_into() {
                             Ok(key) => u64::from_ne_bytes(key).to_string(),
                             Err(_) => key.escape_ascii().to_string(),
-                        })?
+                        })
                     )));
                 }
             }
-            only(map, truth.bytes.len())
+            only(counted, truth.bytes.len())
         },
     );
     let (learner, truth) = lab.require("bytes", outcome)?;
@@ -219,23 +214,24 @@ fn strings(lab: &mut Session) -> Result<(), Stop> {
         lab,
         scene,
         &program,
-        ("RouteTenant", "EVENTS"),
-        |map, truth| {
+        "RouteTenant",
+        ("EVENTS", 64),
+        |counted, truth| {
             for (name, events) in &truth.events {
                 let mut key = name.clone().into_bytes();
                 key.resize(64, 0);
-                let counted = map.sum_u64(&key)?;
-                if counted != *events {
+                let count = entry(counted, &key);
+                if count != *events {
                     return Err(Failure::learner(format!(
-                        "tenant {name} had {events} events, and EVENTS says {counted}; {}.",
-                        entries(map, |key| {
+                        "tenant {name} had {events} events, and EVENTS says {count}; {}.",
+                        entries(counted, |key| {
                             let zeros = key.iter().rev().take_while(|&&byte| byte == 0).count();
                             key[..key.len() - zeros].escape_ascii().to_string()
-                        })?
+                        })
                     )));
                 }
             }
-            only(map, truth.events.len())
+            only(counted, truth.events.len())
         },
     );
     let (learner, truth) = lab.require("tenants", outcome)?;
@@ -249,10 +245,11 @@ fn slices(lab: &mut Session) -> Result<(), Stop> {
         lab,
         scene,
         &program,
-        ("SealBlock", "VALUES"),
-        |map, truth| {
-            let entry = |at: u32| map.sum_u64(&at.to_ne_bytes());
-            let found = (entry(0)?.cast_signed(), entry(1)?.cast_signed());
+        "SealBlock",
+        ("VALUES", 4),
+        |counted, truth| {
+            let at = |at: u32| entry(counted, &at.to_ne_bytes()).cast_signed();
+            let found = (at(0), at(1));
             if found == truth.values {
                 return Ok(());
             }
@@ -282,22 +279,26 @@ fn lines(truth: &Truth, first_word: &str) -> Vec<String> {
     lines
 }
 
+/// What was counted for `key`.
+fn entry(counted: &Entries, key: &[u8]) -> u64 {
+    counted.get(key).copied().unwrap_or(0)
+}
+
 /// The map's entries for a message: how many, and some of the keys.
-fn entries(map: &Map, shown: impl Fn(&[u8]) -> String) -> Result<String, Failure> {
-    let keys = map.keys(1024)?;
-    if keys.is_empty() {
-        return Ok("it has no entry".to_owned());
+fn entries(counted: &Entries, shown: impl Fn(&[u8]) -> String) -> String {
+    if counted.is_empty() {
+        return "it has no entry".to_owned();
     }
-    let mut text = format!("its entries are ({} in all)", keys.len());
-    for key in keys.iter().take(3) {
+    let mut text = format!("its entries are ({} in all)", counted.len());
+    for key in counted.keys().take(3) {
         let _ = write!(text, " `{}`", shown(key));
     }
-    Ok(text)
+    text
 }
 
 /// Whether the map has no more entries than it should.
-fn only(map: &Map, expected: usize) -> Result<(), Failure> {
-    match map.keys(1024)?.len() {
+fn only(counted: &Entries, expected: usize) -> Result<(), Failure> {
+    match counted.len() {
         found if found == expected => Ok(()),
         found => Err(Failure::learner(format!(
             "{expected} entries belong in the map; it has {found}."

@@ -126,21 +126,31 @@ impl Case {
 }
 
 impl Running {
-    fn map(&mut self) -> Result<Map, Failure> {
-        self.learner.audit()?.map(&self.program, self.case.map)
-    }
-
-    /// Makes `calls` while the learner's own processes stand still.
-    fn act(&mut self, calls: &[(&str, u64)]) -> Result<(), Failure> {
+    /// Makes `calls` while the learner's own processes stand still; has `read` read the process's
+    /// entry before and afterwards.
+    fn act<S>(
+        &mut self,
+        calls: &[(&str, u64)],
+        read: impl Fn(&Map, &[u8]) -> Result<S, Failure>,
+    ) -> Result<Witnessed<S>, Failure> {
         let Self {
-            learner, workload, ..
+            case,
+            learner,
+            program,
+            workload,
+            key,
+            ..
         } = self;
-        learner.frozen(|| workload.call(calls))
+        let map = learner.audit()?.map(program, case.map);
+        learner.witness(
+            program,
+            || map.clone().and_then(|map| read(&map, key)),
+            || workload.call(calls),
+        )
     }
 
     /// Records that the program ran for at least `calls` calls.
-    fn ran(&mut self, lab: &mut Session, calls: u64) -> Result<(), Stop> {
-        let runs = self.learner.audit()?.runs_since(&self.program);
+    fn ran(&self, lab: &mut Session, runs: u64, calls: u64) -> Result<(), Stop> {
         let Case { file, hook, .. } = self.case;
         let place = lab.place(file, "SEC(\"tracepoint");
         lab.require_that(&self.case.check("ran"), runs >= calls, || {
@@ -191,12 +201,10 @@ fn opens(lab: &mut Session) -> Result<(), Stop> {
     let line = format!("opens {calls}");
     lab.set_truth(&line);
     let mut run = OPENS.start(lab, Workload::syscalls()?)?;
-    let map = run.map();
-    let before = map.as_ref().map_or(Ok(0), |map| map.sum_u64(&run.key));
-    run.act(&[("openat", calls), ("close", calls / 2)])?;
-    run.ran(lab, calls)?;
-    let grew = map.and_then(|map| Ok(map.sum_u64(&run.key)?.wrapping_sub(before?)));
-    let wrong = grew.map(|grew| {
+    let seen = run.act(&[("openat", calls), ("close", calls / 2)], Map::sum_u64)?;
+    run.ran(lab, seen.runs, calls)?;
+    let wrong = seen.both().map(|(before, after)| {
+        let grew = after.wrapping_sub(before);
         (grew != calls).then(|| {
             format!("the process's entry in OPENS grew by {grew} while it made its first {calls} openat calls.")
         })
@@ -224,18 +232,13 @@ fn sizes(lab: &mut Session) -> Result<(), Stop> {
     lab.set_truth(&line);
 
     let mut run = SIZES.start(lab, Workload::syscalls()?)?;
-    let map = run.map();
-    let before = map
-        .as_ref()
-        .map_or(Ok([0; SLOTS]), |map| histogram(map, &run.key));
-    run.act(&calls)?;
-    run.ran(lab, calls.iter().map(|(_, n)| n).sum())?;
-    let wrong = map.and_then(|map| {
-        let (before, after) = (before?, histogram(&map, &run.key)?);
-        Ok((0..SLOTS).find_map(|slot| {
+    let seen = run.act(&calls, histogram)?;
+    run.ran(lab, seen.runs, calls.iter().map(|(_, n)| n).sum())?;
+    let wrong = seen.both().map(|(before, after)| {
+        (0..SLOTS).find_map(|slot| {
             let grew = after[slot].wrapping_sub(before[slot]);
             (grew != truth[slot]).then(|| wrong_slot(slot, grew, truth[slot]))
-        }))
+        })
     });
     run.counted(lab, wrong)?;
     run.finish(lab, &line)
@@ -282,16 +285,15 @@ fn paths(lab: &mut Session) -> Result<(), Stop> {
     );
 
     let mut run = PATHS.start(lab, Workload::syscalls()?)?;
-    let map = run.map();
-    let before = map.as_ref().map_or(Ok(0), |map| map.sum_u64(&run.key));
-    run.act(&[
-        (&inside, absolute / 2),
+    let calls = [
+        (inside.as_str(), absolute / 2),
         (&outside, relative),
         (&inside, absolute - absolute / 2),
-    ])?;
-    run.ran(lab, absolute + relative)?;
-    let grew = map.and_then(|map| Ok(map.sum_u64(&run.key)?.wrapping_sub(before?)));
-    let wrong = grew.map(|grew| {
+    ];
+    let seen = run.act(&calls, Map::sum_u64)?;
+    run.ran(lab, seen.runs, absolute + relative)?;
+    let wrong = seen.both().map(|(before, after)| {
+        let grew = after.wrapping_sub(before);
         (grew != absolute).then(|| {
             format!(
                 "the process's entry in ABSOLUTE grew by {grew} when it opened {absolute} absolute and \
@@ -315,43 +317,43 @@ fn texts(lab: &mut Session) -> Result<(), Stop> {
     lab.set_truth(&line);
 
     let mut run = TEXTS.start(lab, Workload::syscalls()?)?;
-    let map = run.map();
     let mut wrong = Ok(None);
+    let mut runs = 0;
     for text in &texts {
-        run.act(&[(&format!("pwrite64:{text}"), 1)])?;
+        let seen = run.act(&[(&format!("pwrite64:{text}"), 1)], last_text)?;
+        runs += seen.runs;
         if matches!(wrong, Ok(None)) {
-            wrong = match &map {
-                Ok(map) => wrong_text(map, &run.key, text),
-                Err(failure) => Err(failure.clone()),
-            };
+            wrong = seen.after.map(|last| wrong_text(last, text));
         }
     }
-    run.ran(lab, texts.len() as u64)?;
+    run.ran(lab, runs, texts.len() as u64)?;
     run.counted(lab, wrong)?;
     run.finish(lab, &line)
 }
 
-/// What is wrong with the kept text of a process that gave `text` last.
-fn wrong_text(map: &Map, key: &[u8], text: &str) -> Result<Option<String>, Failure> {
+/// The kept text of a process: the length it says, and the bytes; `None` without an entry.
+fn last_text(map: &Map, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>, Failure> {
     let values = map.get(key)?;
-    let Some((len, bytes)) = values
+    let entry = values
         .first()
-        .and_then(|value| value.split_first_chunk::<8>())
-    else {
-        return Ok(Some(
-            "LAST has no entry for the process that we watch.".into(),
-        ));
+        .and_then(|value| value.split_first_chunk::<8>());
+    Ok(entry.map(|(len, bytes)| (u64::from_ne_bytes(*len), bytes.to_vec())))
+}
+
+/// What is wrong with the kept text of a process that gave `text` last.
+fn wrong_text(last: Option<(u64, Vec<u8>)>, text: &str) -> Option<String> {
+    let Some((len, bytes)) = last else {
+        return Some("LAST has no entry for the process that we watch.".into());
     };
-    let len = u64::from_ne_bytes(*len);
     let expected = &text.as_bytes()[..text.len().min(KEPT)];
     let kept = usize::try_from(len).ok().and_then(|len| bytes.get(..len));
-    Ok((kept != Some(expected)).then(|| {
+    (kept != Some(expected)).then(|| {
         format!(
             "after a text of {} bytes, LAST says {len} bytes: `{}`. It should hold {}: `{}`.",
             text.len(),
-            String::from_utf8_lossy(kept.unwrap_or(bytes)),
+            String::from_utf8_lossy(kept.unwrap_or(&bytes)),
             expected.len(),
             String::from_utf8_lossy(expected)
         )
-    }))
+    })
 }

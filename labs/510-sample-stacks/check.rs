@@ -23,18 +23,23 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
     let program = lab.require("attached", program)?;
 
     let samples = learner.audit()?.map(&program, "SAMPLES");
-    let total = |samples: &Map| samples.sum_u64(&0u32.to_ne_bytes());
-    let before = samples.as_ref().map_or(Ok(0), total);
-    let used = learner.frozen(|| {
-        let used = order.run(&mut target)?;
-        // As much work in another process: none of it belongs in the count.
-        order.run(&mut other)?;
-        Ok(used)
-    })?;
-    let after = samples.and_then(|samples| total(&samples));
+    let seen = learner.witness(
+        &program,
+        || {
+            samples
+                .clone()
+                .and_then(|samples| samples.sum_u64(&0u32.to_ne_bytes()))
+        },
+        || {
+            let used = order.run(&mut target)?;
+            // As much work in another process: none of it belongs in the count.
+            order.run(&mut other)?;
+            Ok(used)
+        },
+    )?;
+    let used = seen.outcome;
     let (sample, attach) = (lab.place(BPF, "fn sample"), lab.place(USER, "fn attach"));
-    let counted = after.and_then(|after| {
-        let before = before?;
+    let counted = seen.both().and_then(|(before, after)| {
         order.judge(after.wrapping_sub(before), used).map_err(|expected| {
             Failure::learner(format!(
                 "process {} used {:.2} s of CPU time, none of it on its first thread, and then another \
@@ -73,12 +78,19 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         let stacks = learner.audit()?.map(&program, "STACKS")?;
         Ok((counts, stacks))
     });
-    let used = learner.frozen(|| order.run(&mut target))?;
-    let runs = learner.audit()?.runs_since(&program);
+    let seen = learner.witness(
+        &program,
+        || {
+            let (counts, stacks) = maps.clone()?;
+            kernel_stacks(&counts, &stacks)
+        },
+        || order.run(&mut target),
+    )?;
+    let (runs, used) = (seen.runs, seen.outcome);
     let (sample, count) = (lab.place(BPF, "fn sample"), lab.place(BPF, "fn count"));
-    let kept = maps.and_then(|(counts, stacks)| match kernel_stacks(&counts, &stacks)? {
-        kept if kept.total() > 0 => Ok(kept),
-        _ => Err(Failure::learner(format!(
+    let kept = seen.both().and_then(|(before, kept)| match kept.total() {
+        1.. => no_earlier(&before).map(|()| kept),
+        0 => Err(Failure::learner(format!(
             "the kernel ran your program {runs} times while the target worked, but COUNTS counts no \
              stack of the process that STACKS holds. Look at {sample}."
         ))),
@@ -233,6 +245,17 @@ fn reported(stdout: &str, counted: u64) -> Result<(), Failure> {
         None => Err(Failure::learner(
             "your program printed no line `# samples N`.",
         )),
+    }
+}
+
+/// Whether nothing was counted before there was any work.
+fn no_earlier(before: &Samples) -> Result<(), Failure> {
+    match before.total() {
+        0..=SLACK => Ok(()),
+        total => Err(Failure::learner(format!(
+            "COUNTS had {total} samples of the process before it worked: only the kernel's program may \
+             count."
+        ))),
     }
 }
 

@@ -23,6 +23,8 @@ const WRITE: &str = "src/write.rs";
 const SOURCE: &str = "busy/work/work.go";
 const PACKAGE: &str = "probelab.dev/labs/write-pprof/busy/work";
 const FILE: &str = "cpu.pprof";
+/// Samples of a target that waits for input: of the Go runtime, now and then.
+const SLACK: u64 = 10;
 
 /// The report names the calls of each stack as the source has them.
 fn symbolise(lab: &mut Session) -> Result<(), Stop> {
@@ -146,6 +148,9 @@ fn write(lab: &mut Session) -> Result<(), Stop> {
 
     let go = Go::as_owner_of(&lab.file(SOURCE))?;
     go.put(FILE, &bytes)?;
+    for tool in ["pprof", "preprofile"] {
+        go.has_tool(tool)?;
+    }
     let top = go.run(&["tool", "pprof", "-top", "-sample_index=samples", FILE])?;
     let first = first_of_top(&top.stdout).and_then(|name| name.strip_prefix(PACKAGE));
     lab.require_that("go-top", top.ok && first == Some(".step"), || {
@@ -226,15 +231,27 @@ impl Order {
         let counts = learner.audit()?.map(&program, "COUNTS")?;
         let stacks = learner.audit()?.map(&program, "STACKS")?;
         let clock = Instant::now();
-        learner.frozen(|| {
-            target.send(&format!(
-                "{} {} {} {}",
-                self.millis, self.left, self.right, self.seed
-            ))?;
-            target.expect("done")
-        })?;
+        let seen = learner.witness(
+            &program,
+            || labcheck::stacks::of_process(&counts, &stacks),
+            || {
+                target.send(&format!(
+                    "{} {} {} {}",
+                    self.millis, self.left, self.right, self.seed
+                ))?;
+                target.expect("done")
+            },
+        )?;
+        let (before, after) = seen.both()?;
+        let earlier: u64 = before.iter().map(|(_, count)| count).sum();
+        if earlier > SLACK {
+            return Err(Failure::learner(format!(
+                "COUNTS had {earlier} samples of the target before it worked: only the kernel's program \
+                 may count."
+            )));
+        }
         let kernel = Kernel::of(
-            labcheck::stacks::of_process(&counts, &stacks)?,
+            after,
             &mut goprof::for_process(target.pid()).map_err(broken)?,
             clock.elapsed(),
         );

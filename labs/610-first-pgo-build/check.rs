@@ -8,7 +8,7 @@ use std::{
 };
 
 use course::answers::Question;
-use labcheck::prelude::*;
+use labcheck::{prelude::*, scratch::Scratch};
 use pgo::decisions::{Act, Change, Decision, parse};
 
 use crate::build::go;
@@ -81,7 +81,9 @@ fn build(lab: &mut Session) -> Result<(), Stop> {
     let named = names_the_profile(lab, &args, &sample);
     lab.require("names-the-profile", named)?;
 
-    let folder = tempfile::tempdir().map_err(Failure::from)?;
+    // First, so that a toolchain that does not work is not taken for the learner's mistake.
+    let without = without_profile(&sample)?;
+    let folder = Scratch::new("build").map_err(Failure::from)?;
     let program = folder.path().join("eventstore");
     let built = go_build(&sample, &args, &program)?;
     let place = lab.place(ARGS, "-");
@@ -106,7 +108,6 @@ fn build(lab: &mut Session) -> Result<(), Stop> {
         format!("`go version -m` of what was built shows no line `build -pgo=`. Look at {place}.")
     })?;
 
-    let without = without_profile(&sample)?;
     let change = Change::between(&without, &parse(&account));
     let (inlined, direct) = (change.inlined().count(), change.devirtualised().count());
     lab.require_that("decisions-changed", inlined > 0 && direct > 0, || {
@@ -126,7 +127,7 @@ fn decisions(lab: &mut Session) -> Result<(), Stop> {
     let given = lab.require("answered", given)?;
 
     let sample = sample(lab)?;
-    let folder = tempfile::tempdir().map_err(Failure::from)?;
+    let folder = Scratch::new("build").map_err(Failure::from)?;
     let args = [format!("-pgo={PROFILE}")];
     let account =
         go_build(&sample, &args, &folder.path().join("eventstore"))?.map_err(|first| {
@@ -158,7 +159,7 @@ fn spoilt(lab: &mut Session) -> Result<(), Stop> {
     let given = lab.require("named", given)?;
 
     let sample = sample(lab)?;
-    let folder = tempfile::tempdir().map_err(Failure::from)?;
+    let folder = Scratch::new("build").map_err(Failure::from)?;
     let mut useless = Vec::new();
     for name in SPELLINGS {
         let profile = lab.file(&format!("profiles/{name}.pprof"));
@@ -238,15 +239,20 @@ fn names_the_profile(lab: &Session, args: &[String], sample: &Path) -> Result<()
         Some("off") => "that switches profiles off".to_owned(),
         Some(path) => {
             let wanted = fs::read(sample.join(PROFILE))?;
-            match fs::read(sample.join(path)) {
-                Ok(found) if found == wanted => return Ok(()),
-                Ok(found) if found.is_empty() => {
-                    "that file is empty: go build takes it and says nothing".to_owned()
-                }
-                Ok(_) => "that file is not the event store's profile".to_owned(),
+            let path = sample.join(path);
+            match fs::metadata(&path) {
                 Err(error) => {
                     format!("seen from go-samples/eventstore, that file can't be read ({error})")
                 }
+                // A device or a pipe might never end.
+                Ok(meta) if !meta.is_file() => "that is not a plain file".to_owned(),
+                Ok(meta) if meta.len() == 0 => {
+                    "that file is empty: go build takes it and says nothing".to_owned()
+                }
+                Ok(meta) if meta.len() == wanted.len() as u64 && fs::read(&path)? == wanted => {
+                    return Ok(());
+                }
+                Ok(_) => "that file is not the event store's profile".to_owned(),
             }
         }
     };
@@ -286,7 +292,7 @@ fn decided(change: &Change, file: &str, name: &str) -> &'static str {
 }
 
 fn without_profile(sample: &Path) -> Result<BTreeSet<Decision>, Failure> {
-    let folder = tempfile::tempdir()?;
+    let folder = Scratch::new("build")?;
     let account = go_build(
         sample,
         &["-pgo=off".into()],

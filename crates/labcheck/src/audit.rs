@@ -4,7 +4,7 @@
 //! What this proves: a program of the expected type was loaded by the learner's control group
 //! while we watched, is attached to the expected hook, ran when the workload ran, and uses the
 //! map that holds the answer. It does not prove that the program wrote that map, rather than the
-//! user-space side: [`crate::learner::Learner::frozen`] is for that.
+//! user-space side: [`crate::learner::Learner::witness`] is for that.
 
 use std::{
     collections::BTreeMap,
@@ -272,12 +272,14 @@ impl Audit {
         }))
     }
 
-    /// How often `program` ran since it was looked up.
-    pub fn runs_since(&self, program: &Program) -> u64 {
-        self.programs
-            .iter()
-            .find(|now| now.id == program.id)
-            .map_or(0, |now| now.runs.saturating_sub(program.runs))
+    /// How often `program` has run so far, asked of the kernel now.
+    pub(crate) fn runs(&self, program: &Program) -> io::Result<u64> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let fd = shared
+            .held
+            .get(&program.id)
+            .ok_or_else(|| io::Error::other("the program to count is not held"))?;
+        Ok(bpf::program_info(fd.as_fd())?.0.run_cnt)
     }
 
     /// One of the program's maps, by name (its first 15 bytes).
@@ -292,7 +294,7 @@ impl Audit {
             let its = text(&info.name);
             if its.as_bytes() == &name.as_bytes()[..name.len().min(15)] {
                 return Ok(Map {
-                    fd,
+                    fd: Arc::new(fd),
                     kind: info.type_,
                     key: info.key_size as usize,
                     value: info.value_size as usize,

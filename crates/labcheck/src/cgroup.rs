@@ -10,19 +10,54 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::{
+    ending::{self, Left},
+    mounts,
+    scratch::{self, Claim},
+};
+
 /// Processes and threads that a learner's program may have.
 const MAX_TASKS: u32 = 64;
 /// Bytes of memory that a learner's program may use.
 const MAX_MEMORY: u64 = 512 << 20;
-const PREFIX: &str = "probelab-";
 
 /// A control group; dropping it ends every process in it and removes it.
 #[derive(Debug)]
 pub struct Cgroup {
     /// The cgroup2 folder.
-    path: PathBuf,
+    unified: Folder,
     /// Folders of version 1 hierarchies that carry limits.
-    limits: Vec<PathBuf>,
+    limits: Vec<Folder>,
+}
+
+/// One folder that is a group.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    _left: ending::Token,
+    _claim: Claim,
+}
+
+impl Folder {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        fs::create_dir(&path).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot make the control group {}: {error}", path.display()),
+            )
+        })?;
+        Ok(Self {
+            _claim: Claim::take(&path)?,
+            _left: ending::register(Left::Cgroup(path.clone())),
+            path,
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        end(&self.path);
+    }
 }
 
 impl Cgroup {
@@ -31,74 +66,73 @@ impl Cgroup {
     /// # Errors
     /// When no cgroup2 hierarchy is mounted, or it may not be written.
     pub fn create(name: &str) -> io::Result<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-        let root = mounts_of(&mounts, "cgroup2", None)
+        let mounts = mounts::all()?;
+        let root = mounts::points(&mounts, "cgroup2", None)
             .into_iter()
             .next()
             .ok_or_else(|| {
                 io::Error::other("no cgroup2 hierarchy is mounted (expected at /sys/fs/cgroup)")
             })?;
         remove_stale(&root);
-        let name = format!("{PREFIX}{}-{name}", std::process::id());
-        let path = root.join(&name);
-        fs::create_dir(&path).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot make the control group {}: {error}", path.display()),
-            )
-        })?;
-        let mut group = Self {
-            path,
-            limits: Vec::new(),
-        };
+        let name = format!("{}{name}", scratch::own_prefix());
+        let unified = Folder::create(root.join(&name))?;
         // The controllers may not be offered to children, or be bound to version 1: then these
         // writes fail, and the resource limits set by `enter` remain.
-        let _ = fs::write(group.path.join("pids.max"), MAX_TASKS.to_string());
-        let _ = fs::write(group.path.join("memory.max"), MAX_MEMORY.to_string());
+        let _ = fs::write(unified.path.join("pids.max"), MAX_TASKS.to_string());
+        let _ = fs::write(unified.path.join("memory.max"), MAX_MEMORY.to_string());
+        let mut limits = Vec::new();
         for (controller, file, value) in [
             ("pids", "pids.max", u64::from(MAX_TASKS)),
             ("memory", "memory.limit_in_bytes", MAX_MEMORY),
         ] {
-            for root in mounts_of(&mounts, "cgroup", Some(controller)) {
+            for root in mounts::points(&mounts, "cgroup", Some(controller)) {
                 remove_stale(&root);
-                let path = root.join(&name);
-                if fs::create_dir(&path).is_ok() {
-                    let _ = fs::write(path.join(file), value.to_string());
-                    group.limits.push(path);
+                if let Ok(folder) = Folder::create(root.join(&name)) {
+                    let _ = fs::write(folder.path.join(file), value.to_string());
+                    limits.push(folder);
                 }
             }
         }
-        Ok(group)
+        Ok(Self { unified, limits })
     }
 
     /// The cgroup2 folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.unified.path
     }
 
     /// Every folder that a process must be written into to be a member.
     pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(self.path.as_path()).chain(self.limits.iter().map(PathBuf::as_path))
+        std::iter::once(&self.unified)
+            .chain(&self.limits)
+            .map(|folder| folder.path.as_path())
     }
 
     /// The process ids in the group.
     pub fn pids(&self) -> Vec<u32> {
-        pids(&self.path)
+        pids(&self.unified.path)
     }
 
-    /// Stops (or lets go on) every process in the group, and waits until that holds. A stopped
-    /// process makes no system call, whatever signals it handles.
+    /// Stops every process in the group, and waits until that holds. A stopped process makes no
+    /// system call, whatever signals it handles. Dropping what this gives lets them go on.
     ///
     /// # Errors
     /// On kernels before 5.2, which have no cgroup.freeze.
-    pub fn freeze(&self, frozen: bool) -> io::Result<()> {
-        let wanted = if frozen { "frozen 1" } else { "frozen 0" };
-        fs::write(
-            self.path.join("cgroup.freeze"),
-            if frozen { "1" } else { "0" },
-        )?;
+    pub fn freeze(&self) -> io::Result<Frozen<'_>> {
+        let frozen = Frozen { group: self };
+        self.set_frozen(true)?;
+        Ok(frozen)
+    }
+
+    fn set_frozen(&self, frozen: bool) -> io::Result<()> {
+        let (value, wanted) = if frozen {
+            ("1", "frozen 1")
+        } else {
+            ("0", "frozen 0")
+        };
+        fs::write(self.unified.path.join("cgroup.freeze"), value)?;
         let deadline = Instant::now() + Duration::from_secs(5);
-        while !fs::read_to_string(self.path.join("cgroup.events"))?
+        while !fs::read_to_string(self.unified.path.join("cgroup.events"))?
             .lines()
             .any(|line| line == wanted)
         {
@@ -116,19 +150,39 @@ impl Cgroup {
     pub fn kill(&self) -> usize {
         let count = self.pids().len();
         if count > 0 {
-            kill(&self.path);
+            kill(&self.unified.path);
         }
         count
     }
 }
 
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        self.kill();
-        for folder in self.limits.iter().chain([&self.path]) {
-            remove(folder);
-        }
+/// A group whose processes stand still for as long as this is there.
+#[must_use]
+#[derive(Debug)]
+pub struct Frozen<'a> {
+    group: &'a Cgroup,
+}
+
+impl Frozen<'_> {
+    /// Lets the processes go on.
+    ///
+    /// # Errors
+    /// When the kernel refuses, which dropping this would hide.
+    pub fn thaw(self) -> io::Result<()> {
+        self.group.set_frozen(false)
     }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ = fs::write(self.group.path().join("cgroup.freeze"), "0");
+    }
+}
+
+/// Ends every process of the group `folder`, and removes it.
+pub(crate) fn end(folder: &Path) {
+    kill(folder);
+    remove(folder);
 }
 
 /// The control groups that this process made for learners' programs and that are still there.
@@ -136,37 +190,17 @@ impl Drop for Cgroup {
 /// # Errors
 /// When the machine does not tell what is mounted.
 pub fn own() -> io::Result<Vec<PathBuf>> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let prefix = format!("{PREFIX}{}-", std::process::id());
-    let roots = mounts_of(&mounts, "cgroup2", None)
+    let mounts = mounts::all()?;
+    let prefix = scratch::own_prefix();
+    let roots = mounts::points(&mounts, "cgroup2", None)
         .into_iter()
-        .chain(mounts_of(&mounts, "cgroup", Some("pids")))
-        .chain(mounts_of(&mounts, "cgroup", Some("memory")));
+        .chain(mounts::points(&mounts, "cgroup", Some("pids")))
+        .chain(mounts::points(&mounts, "cgroup", Some("memory")));
     Ok(roots
         .flat_map(|root| fs::read_dir(root).into_iter().flatten().flatten())
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
         .map(|entry| entry.path())
         .collect())
-}
-
-/// Mount points of a file-system type, for version 1 those with `controller` among its options.
-fn mounts_of(mountinfo: &str, kind: &str, controller: Option<&str>) -> Vec<PathBuf> {
-    // proc_pid_mountinfo(5): …, fifth field mount point, …, " - ", type, source, super options.
-    mountinfo
-        .lines()
-        .filter_map(|line| {
-            let (left, right) = line.split_once(" - ")?;
-            let mut right = right.split(' ');
-            if right.next()? != kind {
-                return None;
-            }
-            let options = right.nth(1)?;
-            if controller.is_some_and(|wanted| !options.split(',').any(|option| option == wanted)) {
-                return None;
-            }
-            left.split(' ').nth(4).map(PathBuf::from)
-        })
-        .collect()
 }
 
 fn pids(folder: &Path) -> Vec<u32> {
@@ -210,41 +244,8 @@ fn remove(folder: &Path) {
 /// Cleans up after a `lab` that was killed: groups whose maker no longer runs.
 fn remove_stale(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(maker) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
-            continue;
-        };
-        let Some(pid) = maker
-            .split('-')
-            .next()
-            .filter(|pid| pid.parse::<u32>().is_ok())
-        else {
-            continue;
-        };
-        if !Path::new("/proc").join(pid).exists() {
-            kill(&entry.path());
-            remove(&entry.path());
+        if scratch::is_abandoned(&entry.path(), &entry.file_name()) {
+            end(&entry.path());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mount_points_are_found_by_type_and_controller() {
-        let hybrid = "31 24 0:26 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
-                      32 24 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
-                      33 24 0:28 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw\n";
-        assert_eq!(
-            mounts_of(hybrid, "cgroup2", None),
-            [PathBuf::from("/sys/fs/cgroup/unified")]
-        );
-        assert_eq!(
-            mounts_of(hybrid, "cgroup", Some("pids")),
-            [PathBuf::from("/sys/fs/cgroup/pids")]
-        );
-        assert!(mounts_of(hybrid, "cgroup", Some("cpu")).is_empty());
     }
 }

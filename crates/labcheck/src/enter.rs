@@ -13,11 +13,14 @@ use std::{
 };
 
 use rustix::{
-    mount::{MountFlags, MountPropagationFlags, mount, mount_change},
-    process::{Resource, Rlimit, Signal, setrlimit},
+    fs::Mode,
+    mount::{MountFlags, mount},
+    process::{Resource, Rlimit, Signal, getrlimit, setrlimit},
     thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::mounts;
 
 /// The hidden argument of `lab` that runs [`main`].
 pub(crate) const COMMAND: &str = "__enter";
@@ -63,6 +66,9 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
 }
 
 fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {
+    // The learner's files are the same whatever the caller's umask is, and so is the view of
+    // tracefs, which others must be able to read.
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
     if let Some(identity) = &entry.identity {
         for folder in &identity.cgroups {
             fs::write(folder.join("cgroup.procs"), "0")
@@ -80,10 +86,12 @@ fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {
     // After the change of user, which would clear it.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
+    // Out of reach of the caller's terminal, into which the program could type otherwise; and its
+    // own process group.
+    rustix::process::setsid()?;
     let error = Command::new(&entry.program)
         .args(&entry.args)
         .current_dir(&entry.folder)
-        .process_group(0)
         .exec();
     Err(at(
         &format!("cannot run {}", entry.program.display()),
@@ -116,10 +124,7 @@ fn at(what: &str, error: io::Error) -> io::Error {
 fn own_mounts(uid: u32) -> io::Result<()> {
     // SAFETY: unsharing the mount namespace leaves memory and descriptors as they are.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
-    mount_change(
-        "/",
-        MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
-    )?;
+    mounts::stop_sharing()?;
     crate::tracefs::show_view()?;
     let options = c"mode=0700";
     mount(
@@ -137,19 +142,28 @@ fn own_mounts(uid: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Sets limits, none above what the caller is held to.
 fn limits(entry: &Entry) -> io::Result<()> {
-    let both = |value| Rlimit {
-        current: Some(value),
-        maximum: Some(value),
+    let limit = |resource, soft: u64, hard: u64| {
+        let allowed = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        setrlimit(
+            resource,
+            Rlimit {
+                current: Some(soft.min(allowed)),
+                maximum: Some(hard.min(allowed)),
+            },
+        )
     };
-    setrlimit(Resource::Core, both(0))?;
-    setrlimit(Resource::Cpu, both(entry.cpu_seconds))?;
-    setrlimit(Resource::Fsize, both(64 << 20))?;
-    setrlimit(Resource::Nofile, both(1024))?;
+    let both = |resource, value| limit(resource, value, value);
+    both(Resource::Core, 0)?;
+    // SIGXCPU at the first, which says why; SIGKILL at the second.
+    limit(Resource::Cpu, entry.cpu_seconds, entry.cpu_seconds + 1)?;
+    both(Resource::Fsize, 64 << 20)?;
+    both(Resource::Nofile, 1024)?;
     if entry.identity.is_some() {
         // Of the learner's user, and so of every run on this machine at once. The control group's
         // own limit is lower; this one holds where there is none.
-        setrlimit(Resource::Nproc, both(512))?;
+        both(Resource::Nproc, 512)?;
         // Kernels before 5.11 charge BPF maps to this limit; later ones don't look at it. Without
         // CAP_SYS_RESOURCE it can't be raised, which `machine` reports where it matters.
         let _ = setrlimit(

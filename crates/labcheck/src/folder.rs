@@ -6,18 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{learner::LEARNER_UID, verdict::Failure};
+use crate::{learner::LEARNER_UID, scratch::Scratch, verdict::Failure};
 
 /// A folder of one run: what the program is made of, and `out`, which it may write.
 #[derive(Debug)]
 pub struct RunFolder {
-    folder: tempfile::TempDir,
+    folder: Scratch,
 }
 
 impl RunFolder {
     pub(crate) fn new(is_root: bool) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("probelab-run-").tempdir()?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let folder = Scratch::new("run")?;
         let out = folder.path().join("out");
         fs::create_dir(&out)?;
         if is_root {

@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::verdict::Failure;
+use crate::{scratch::Scratch, verdict::Failure};
 
 /// Where `go` is looked for after `$PROBELAB_GO` and `$PATH`, which sudo may have shortened.
 const PLACES: [&str; 3] = ["/usr/local/go/bin", "/usr/lib/go/bin", "/usr/bin"];
@@ -19,7 +19,7 @@ const PLACES: [&str; 3] = ["/usr/local/go/bin", "/usr/lib/go/bin", "/usr/bin"];
 #[derive(Debug)]
 pub struct Go {
     program: PathBuf,
-    folder: tempfile::TempDir,
+    folder: Scratch,
     /// Who it runs as, when that is not us: user, group, home.
     owner: Option<(u32, u32, PathBuf)>,
 }
@@ -56,7 +56,7 @@ impl Go {
                 )
             })?;
         let meta = fs::metadata(file)?;
-        let folder = tempfile::Builder::new().prefix("probelab-go-").tempdir()?;
+        let folder = Scratch::new("go")?;
         let us = rustix::process::geteuid();
         let owner = if us.is_root() && meta.uid() != us.as_raw() {
             std::os::unix::fs::chown(folder.path(), Some(meta.uid()), Some(meta.gid()))?;
@@ -127,6 +127,24 @@ impl Go {
                 .map(|line| format!("{line}\n"))
                 .collect(),
         })
+    }
+}
+
+impl Go {
+    /// Whether `go tool NAME` can be run here. Tools that are not part of a release are built when
+    /// they are first asked for, so this can take a while, and fail: not the learner's fault.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`], with what the go command says.
+    pub fn has_tool(&self, name: &str) -> Result<(), Failure> {
+        let said = self.run(&["tool", "-n", name])?;
+        if said.ok {
+            return Ok(());
+        }
+        Err(Failure::infrastructure(format!(
+            "`go tool {name}` does not work here: {}",
+            said.stderr.trim()
+        )))
     }
 }
 

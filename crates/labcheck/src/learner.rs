@@ -10,11 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
 pub use crate::folder::RunFolder;
 use crate::{
-    audit::Audit,
+    audit::{Audit, Program},
     cgroup::Cgroup,
+    descendants::{self, Adoption},
+    ending::{self, Left},
     enter::{self, Entry, Identity},
+    map::Entries,
     plan::RunSpec,
     refusal::Refusal,
     stream::Stream,
@@ -199,6 +204,7 @@ impl Launch<'_> {
             cpu_seconds: u64::from(self.spec.seconds) + 5,
         };
         let json = serde_json::to_string(&entry).map_err(io::Error::other)?;
+        let adoption = cgroup.is_none().then(Adoption::begin);
         let mut child = Command::new("/proc/self/exe")
             .args([enter::COMMAND, &json])
             .env_clear()
@@ -214,7 +220,13 @@ impl Launch<'_> {
         let stdout = Stream::read(child.stdout.take(), limit);
         let stderr = Stream::read(child.stderr.take(), limit);
         Ok(Learner {
+            _left: adoption.map(|adoption| {
+                let session = ending::register(Left::Session(child.id()));
+                (adoption, session)
+            }),
             child,
+            status: None,
+            left_behind: 0,
             stdout,
             stderr,
             cgroup,
@@ -232,6 +244,12 @@ impl Launch<'_> {
 #[derive(Debug)]
 pub struct Learner {
     child: Child,
+    /// Once it has ended, which is noticed by [`Learner::ended`].
+    status: Option<ExitStatus>,
+    /// Processes that were there when it had ended; they were ended.
+    left_behind: usize,
+    /// Without a control group: how what it leaves behind is found.
+    _left: Option<(Adoption, ending::Token)>,
     stdout: Stream,
     stderr: Stream,
     // Before `cgroup`: its perf events refer to the group.
@@ -263,20 +281,40 @@ impl Learner {
         Ok(audit)
     }
 
-    /// Stops all of the learner's processes while `act` runs. BPF programs run on: what changes
-    /// in a map meanwhile was written in the kernel, for no user-space process could.
+    /// Stops all of the learner's processes; reads what the kernel holds, has the workload
+    /// `act`, and reads again; then lets the processes go on. BPF programs run on meanwhile, so
+    /// what grew between the two readings was written in the kernel: no process of the learner
+    /// could, and what they write before or afterwards is not looked at.
+    ///
+    /// `runs` counts how often `program` ran in that time. A reading that fails is kept for the
+    /// check that it belongs to: the map may be one that the learner's program does not use yet.
     ///
     /// # Errors
     /// [`Failure::Infrastructure`] when the processes can't be stopped; else those of `act`.
-    pub fn frozen<T>(&self, act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-        let cgroup = self
-            .cgroup
-            .as_ref()
-            .ok_or_else(|| Failure::infrastructure("this lab runs without root"))?;
-        cgroup.freeze(true)?;
-        let outcome = act();
-        cgroup.freeze(false)?;
-        outcome
+    pub fn witness<S, T>(
+        &mut self,
+        program: &Program,
+        read: impl Fn() -> Result<S, Failure>,
+        act: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<Witnessed<S, T>, Failure> {
+        let (Some(cgroup), Some(audit)) = (&self.cgroup, &self.audit) else {
+            return Err(Failure::infrastructure(
+                "this lab runs without root, so nothing can be witnessed",
+            ));
+        };
+        let frozen = cgroup.freeze()?;
+        let ran = audit.runs(program)?;
+        let before = read();
+        let outcome = act()?;
+        let after = read();
+        let runs = audit.runs(program)? - ran;
+        frozen.thaw()?;
+        Ok(Witnessed {
+            before,
+            after,
+            runs,
+            outcome,
+        })
     }
 
     /// What was printed so far.
@@ -302,7 +340,7 @@ impl Learner {
     /// # Errors
     /// As [`Learner::stop`].
     pub fn stop_with_files(mut self) -> Result<(Output, RunFolder), Failure> {
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.ended()? {
             return Err(Failure::learner(format!(
                 "your program {} before it was told to stop. {}",
                 describe(status),
@@ -319,6 +357,29 @@ impl Learner {
         unsafe { libc::kill(self.child.id().cast_signed(), signal) };
     }
 
+    /// The exit status, once the program has ended. What it left behind is ended then, before the
+    /// status is collected: until then the process id is its own, and so is its group's.
+    fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            let pid = Pid::from_child(&self.child);
+            if waitid(WaitId::Pid(pid), options)?.is_some() {
+                self.left_behind = self.end_rest();
+                self.status = Some(self.child.wait()?);
+            }
+        }
+        Ok(self.status)
+    }
+
+    /// Ends the program, if it runs, and all that it started. Returns how many processes beside it
+    /// there were.
+    fn end_rest(&self) -> usize {
+        match &self.cgroup {
+            Some(cgroup) => cgroup.kill(),
+            None => descendants::end(self.child.id()),
+        }
+    }
+
     /// Waits for the line `ready`.
     fn wait_ready(&mut self, ready: &str) -> Result<(), Failure> {
         self.ready = ready.to_owned();
@@ -326,7 +387,7 @@ impl Learner {
             if self.stdout.has_line(ready, Duration::from_millis(20)) {
                 return Ok(());
             }
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.ended()? {
                 // What it printed last may still be in the pipe.
                 self.drain();
                 if self.stdout.has_line(ready, Duration::ZERO) {
@@ -355,7 +416,7 @@ impl Learner {
     fn wait_exit(&mut self, deadline: Instant) -> Result<ExitStatus, Failure> {
         let mut pause = Duration::from_micros(200);
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.ended()? {
                 return Ok(status);
             }
             self.check_flood()?;
@@ -390,13 +451,12 @@ impl Learner {
         Ok(())
     }
 
-    /// Ends what is left, waits for the last output, and judges the exit status.
+    /// Waits for the last output, and judges the exit status.
     fn finish(mut self, status: ExitStatus) -> Result<(Output, RunFolder), Failure> {
-        let left_behind = self.cgroup.as_ref().map_or(0, Cgroup::kill);
         self.drain();
         self.check_flood()?;
         let mut output = self.printed();
-        output.left_behind = left_behind;
+        output.left_behind = self.left_behind;
         self.own_failure(&output)?;
         if !status.success() {
             output.no_refusal()?;
@@ -441,15 +501,48 @@ impl Learner {
 
 impl Drop for Learner {
     fn drop(&mut self) {
-        if let Some(cgroup) = &self.cgroup {
-            cgroup.kill();
-        } else if let Ok(None) = self.child.try_wait() {
-            // Without a control group the process group is what can be ended at once.
-            // SAFETY: the group was made by the child for itself; a negative id names it.
-            unsafe { libc::kill(-self.child.id().cast_signed(), libc::SIGKILL) };
-            let _ = self.child.kill();
+        if self.status.is_none() {
+            self.end_rest();
+            let _ = self.child.wait();
         }
-        let _ = self.child.wait();
+    }
+}
+
+/// What was seen while the learner's processes stood still.
+#[derive(Debug)]
+pub struct Witnessed<S, T = ()> {
+    /// What was read before the workload acted.
+    pub before: Result<S, Failure>,
+    /// What was read afterwards.
+    pub after: Result<S, Failure>,
+    /// How often the program ran in between.
+    pub runs: u64,
+    /// What the workload gave.
+    pub outcome: T,
+}
+
+impl<S, T> Witnessed<S, T> {
+    /// What was read before and after, if both could be.
+    ///
+    /// # Errors
+    /// That of the reading that failed.
+    pub fn both(self) -> Result<(S, S), Failure> {
+        Ok((self.before?, self.after?))
+    }
+}
+
+impl<T> Witnessed<Entries, T> {
+    /// By how much each entry grew; those that did not are left out.
+    ///
+    /// # Errors
+    /// That of the reading that failed.
+    pub fn growth(self) -> Result<Entries, Failure> {
+        let (before, after) = self.both()?;
+        let grown = after.into_iter().map(|(key, count)| {
+            let had = before.get(&key).copied().unwrap_or(0);
+            (key, count.wrapping_sub(had))
+        });
+        Ok(grown.filter(|&(_, grew)| grew > 0).collect())
     }
 }
 

@@ -13,7 +13,9 @@ mod bpf;
 pub mod cbpf;
 pub mod cgroup;
 mod cpus;
+mod descendants;
 pub mod elf;
+mod ending;
 mod enter;
 mod folder;
 pub mod golang;
@@ -21,10 +23,12 @@ pub mod hook;
 pub mod learner;
 pub mod machine;
 pub mod map;
+mod mounts;
 mod perf;
 pub mod plan;
 pub mod refusal;
 pub mod runner;
+pub mod scratch;
 pub mod session;
 pub mod stacks;
 mod stream;
@@ -37,7 +41,7 @@ pub mod prelude {
     pub use crate::{
         Steps,
         audit::{Audit, Hook, Program, ProgramType},
-        learner::{Learner, Output},
+        learner::{Learner, Output, Witnessed},
         refusal::Refusal,
         session::Session,
         verdict::{Failure, Stop},

@@ -54,6 +54,16 @@ pub fn has_btf() -> bool {
     Path::new("/sys/kernel/btf/vmlinux").exists()
 }
 
+/// Whether the running kernel was built with `option` (`CONFIG_…`); `None` where the machine does
+/// not tell, in /proc/config.gz or /boot.
+pub fn is_built_with(option: &str) -> Option<bool> {
+    let options = procfs::kernel_config().ok()?;
+    Some(matches!(
+        options.get(option),
+        Some(procfs::ConfigSetting::Yes | procfs::ConfigSetting::Module)
+    ))
+}
+
 /// Everything that native eBPF labs need of a machine.
 pub fn findings() -> Vec<Finding> {
     let facts = Facts::gather();

@@ -1,13 +1,20 @@
 //! Maps of a learner's program, read from outside.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::Arc,
+};
 
 use crate::{bpf, cpus, verdict::Failure};
 
+/// Entries of a map whose values count: by key, the sum over CPUs.
+pub type Entries = BTreeMap<Vec<u8>, u64>;
+
 /// A map of the learner's program, read from outside.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Map {
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: Arc<OwnedFd>,
     pub(crate) kind: u32,
     pub(crate) key: usize,
     pub(crate) value: usize,
@@ -81,5 +88,24 @@ impl Map {
             keys.push(next.clone());
         }
         Ok(keys)
+    }
+
+    /// All entries, at most `limit`, of a map with `u64` values and keys of `key` bytes.
+    ///
+    /// # Errors
+    /// [`Failure::Learner`] when keys or values have another size.
+    pub fn entries(&self, key: usize, limit: usize) -> Result<Entries, Failure> {
+        if key != self.key {
+            return Err(Failure::learner(format!(
+                "the map's key has {} bytes; the check looks up one of {key}.",
+                self.key
+            )));
+        }
+        let keys = self.keys(limit)?.into_iter();
+        keys.map(|key| {
+            let count = self.sum_u64(&key)?;
+            Ok((key, count))
+        })
+        .collect()
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Steps, machine,
+    Steps, ending, machine,
     plan::{Plan, PlannedStep},
     session::Session,
     verdict::{CheckResult, StepResult, Stop, Verdict},
@@ -14,6 +14,7 @@ use crate::{
 
 /// Runs every step of `plan`, handing each result to `each` as soon as it is known.
 pub fn run(plan: &Plan, steps: Steps, mut each: impl FnMut(StepResult)) {
+    ending::clean_up_on_signals();
     let obstacle = if plan.privileged {
         machine::obstacle()
     } else {

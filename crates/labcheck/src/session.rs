@@ -11,6 +11,7 @@ use std::{
 use crate::{
     learner::Launch,
     plan::{Plan, PlannedStep},
+    scratch::Scratch,
     verdict::{CheckResult, Failure, Stop, Verdict},
 };
 
@@ -26,7 +27,7 @@ pub struct Session<'a> {
     pub(crate) artefacts: BTreeMap<String, Vec<u8>>,
     truth: Option<String>,
     /// Where artifacts are copied for everyone to use.
-    public: Option<tempfile::TempDir>,
+    public: Option<Scratch>,
 }
 
 /// Seeded randomness: the same seed, lab and step give the same choices.
@@ -119,13 +120,7 @@ impl<'a> Session<'a> {
             .ok_or_else(|| Failure::infrastructure(format!("artifact {name} was not built")))?;
         let folder = match &self.public {
             Some(folder) => folder,
-            None => {
-                let folder = tempfile::Builder::new()
-                    .prefix("probelab-artifacts-")
-                    .tempdir()?;
-                fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-                self.public.insert(folder)
-            }
+            None => self.public.insert(Scratch::new("artifacts")?),
         };
         let copy = folder.path().join(name);
         if !copy.exists() {

@@ -6,18 +6,25 @@
 //! copies of just these files and of `format`.
 
 use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
 };
 
 use rustix::mount::{MountFlags, mount};
 
+use crate::scratch::{self, Scratch};
+
 /// Where tracefs is looked for, in the order in which libbpf and aya do.
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-/// Copies live as long as the machine is up: events come and go with modules, but an id that
-/// was given is not given again.
-const VIEW: &str = "/run/probelab/tracing";
+/// Where views are kept. A view is good for as long as the machine is up and no module comes or
+/// goes: with those come events, and an id is given again after its event is gone
+/// (`register_trace_event`, kernel/trace/trace_output.c).
+const VIEWS: &str = "/run/probelab";
+/// Grows when what is in a view changes.
+const VERSION: u32 = 1;
 
 /// Mounts tracefs in this mount namespace if it is not mounted, and returns where it is.
 ///
@@ -53,13 +60,36 @@ pub(crate) fn mounted() -> io::Result<&'static Path> {
 /// # Errors
 /// When tracefs can't be mounted or the view can't be made.
 pub(crate) fn show_view() -> io::Result<()> {
+    let views = Path::new(VIEWS);
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    let view = PathBuf::from(format!("{VIEW}-{}", boot.trim()));
+    // Missing where the kernel has no loadable modules.
+    let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
+    let view = views.join(format!(
+        "tracing-{VERSION}-{}-{:016x}",
+        boot.trim(),
+        identity(&modules)
+    ));
     if !view.exists() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(views)?;
+        scratch::sweep(views);
         make(mounted()?, &view)?;
     }
     rustix::mount::mount_bind(&view, PLACES[0])?;
     Ok(())
+}
+
+/// A hash of which modules are loaded, and where (proc_modules(5): name, size, users, users' names,
+/// state, address).
+fn identity(modules: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for line in modules.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        (fields.first(), fields.get(5)).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Copies `id` and `format` of every event.
@@ -67,14 +97,8 @@ fn make(tracefs: &Path, view: &Path) -> io::Result<()> {
     let parent = view
         .parent()
         .ok_or_else(|| io::Error::other("the view has no parent folder"))?;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(parent)?;
     // Made aside and renamed, so that nobody sees half a view.
-    let aside = tempfile::Builder::new()
-        .prefix("tracing.")
-        .tempdir_in(parent)?;
+    let aside = Scratch::within(parent, "tracing")?;
     for category in fs::read_dir(tracefs.join("events"))?.flatten() {
         if !category.path().is_dir() {
             continue;
@@ -93,10 +117,27 @@ fn make(tracefs: &Path, view: &Path) -> io::Result<()> {
             fs::write(to.join("format"), fs::read(event.path().join("format"))?)?;
         }
     }
-    fs::set_permissions(aside.path(), fs::Permissions::from_mode(0o755))?;
     match fs::rename(aside.path(), view) {
         // Somebody else was first.
         Err(_) if view.exists() => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_is_for_one_set_of_modules_however_they_are_used() {
+        let one =
+            "veth 45056 0 - Live 0xffffffffc0a1e000\nnf_nat 12 1 veth, Live 0xffffffffc0b00000\n";
+        let used =
+            "veth 45056 3 - Live 0xffffffffc0a1e000\nnf_nat 12 2 veth, Live 0xffffffffc0b00000\n";
+        let moved =
+            "veth 45056 0 - Live 0xffffffffc0a2e000\nnf_nat 12 1 veth, Live 0xffffffffc0b00000\n";
+        assert_eq!(identity(one), identity(used));
+        assert_ne!(identity(one), identity(moved));
+        assert_ne!(identity(one), identity(""));
     }
 }

@@ -17,9 +17,7 @@ use std::{
     time::Duration,
 };
 
-use tempfile::TempDir;
-
-use crate::{learner::LEARNER_UID, verdict::Failure};
+use crate::{learner::LEARNER_UID, scratch::Scratch, verdict::Failure};
 
 /// The hidden argument of `lab` that runs [`main`].
 pub(crate) const COMMAND: &str = "__workload";
@@ -33,7 +31,7 @@ pub struct Workload {
     name: String,
     patience: Duration,
     /// Of a copied program. Removed with the workload.
-    folder: Option<TempDir>,
+    folder: Option<Scratch>,
 }
 
 impl Workload {
@@ -64,10 +62,7 @@ impl Workload {
         if !as_learner {
             return Self::start(Command::new(path).args(args), &name);
         }
-        let folder = tempfile::Builder::new()
-            .prefix("probelab-workload-")
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir()?;
+        let folder = Scratch::new("workload")?;
         let copy = folder.path().join(&name);
         fs::copy(path, &copy)?;
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;

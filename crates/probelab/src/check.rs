@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use course::{ArtifactKind, Lab, Step, Where};
+use course::{ArtifactKind, Lab, Step};
 use labcheck::{
     machine,
     plan::{Plan, PlannedStep, RunSpec},
@@ -14,8 +14,10 @@ use labcheck::{
 };
 
 use crate::{
-    build::{self, Builder},
-    elevate, registry,
+    build::Builder,
+    elevate,
+    lock::Lock,
+    needs, registry,
     report::{LabReport, StepReport, Word},
     site::Site,
     trouble::Outcome,
@@ -45,21 +47,15 @@ pub struct Job<'a> {
 pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
     let Job { site, lab, .. } = job;
     let tree = site.tree(lab, &job.variant);
+    // From the files to the verdict: another check of the same variant would exchange them.
+    let _lock = Lock::wait(
+        &site.tree_lock(lab, &job.variant)?,
+        &format!("another check of {}", lab.slug),
+    )?;
     let overlaid = course::overlay(lab, job.files.as_deref(), &tree)?;
-    let mut report = LabReport {
-        lab: lab.slug.to_string(),
-        title: lab.title.clone(),
-        revision: lab.revision,
-        hash: overlaid.hash,
-        verdict: Word::Error,
-        points: 0,
-        of: lab.points(),
-        message: String::new(),
-        build_seconds: 0.0,
-        check_seconds: 0.0,
-        steps: Vec::new(),
-    };
-    if let Some(why) = lacking(lab) {
+    let mut report = LabReport::error(lab, String::new());
+    report.hash = overlaid.hash;
+    if let Some(why) = needs::lacking(lab) {
         report.verdict = Word::Skipped;
         report.message = why;
         return Ok(report);
@@ -129,42 +125,6 @@ pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
     report.of = steps.iter().map(|step| step.points).sum();
     report.verdict = Word::worst(report.steps.iter().map(|step| step.verdict));
     Ok(report)
-}
-
-/// What this machine lacks that the lab can't do without.
-fn lacking(lab: &Lab) -> Option<String> {
-    let (major, minor) = machine::kernel_version();
-    if lab.where_ == Where::Vm {
-        return Some(
-            "this lab runs only in a virtual machine, which this version of `lab` can't start yet"
-                .into(),
-        );
-    }
-    if let Some(needed) = lab.needs.kernel
-        && (major, minor) < (needed.major, needed.minor)
-    {
-        return Some(format!(
-            "needs Linux {needed} or newer; this is {major}.{minor}"
-        ));
-    }
-    if lab.needs.btf && !machine::has_btf() {
-        return Some(
-            "needs a kernel that describes its types; /sys/kernel/btf/vmlinux is missing".into(),
-        );
-    }
-    if lab
-        .artifacts
-        .iter()
-        .any(|artifact| artifact.kind == ArtifactKind::Kmod)
-        && let Err(why) = build::kernel_headers()
-    {
-        return Some(why);
-    }
-    let arch = std::env::consts::ARCH;
-    if !lab.needs.arch.is_empty() && !lab.needs.arch.iter().any(|needed| needed.word() == arch) {
-        return Some(format!("not for {arch}"));
-    }
-    None
 }
 
 /// A step whose code does not compile: its first check failed, with the compiler's words.

@@ -1,7 +1,7 @@
 //! Runs a plan as root: the only thing that `lab` does with privilege.
 //!
-//! The plan goes in on standard input and results come back on standard output, a JSON line each,
-//! so that what was found before a failure is not lost.
+//! The plan goes in on standard input and what was found comes back on standard output, a JSON line
+//! each, so that what was found before a failure is not lost.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -10,11 +10,23 @@ use std::{
 };
 
 use labcheck::{plan::Plan, verdict::StepResult};
+use serde::{Deserialize, Serialize};
 
-use crate::registry;
+use crate::{registry, site};
 
 /// The hidden command that [`run`] starts as root.
 pub const COMMAND: &str = "__run";
+
+/// A line from the process that runs as root.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    /// It runs: what goes wrong from here on is not sudo's doing.
+    Started,
+    Result(Box<StepResult>),
+    /// Nothing can be checked.
+    Failed(String),
+}
 
 /// Starts this program again as root with the plan.
 ///
@@ -23,7 +35,7 @@ pub const COMMAND: &str = "__run";
 pub fn run(plan: &Plan, interactive: bool) -> Result<Vec<StepResult>, String> {
     const NO_PRIVILEGE: &str = "checks of BPF programs run as root, and you are not";
     let program =
-        std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+        site::this_program().map_err(|error| format!("cannot find this program: {error}"))?;
     let sudo = std::env::var_os("PATH")
         .into_iter()
         .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
@@ -37,7 +49,7 @@ pub fn run(plan: &Plan, interactive: bool) -> Result<Vec<StepResult>, String> {
     }
     command.arg("--").arg(&program).arg(COMMAND);
     if interactive {
-        eprintln!(
+        errln!(
             "Checking needs root. Your own program will run without it. Running:\n    sudo -- {} {COMMAND}",
             shown(&program)
         );
@@ -54,18 +66,27 @@ pub fn run(plan: &Plan, interactive: bool) -> Result<Vec<StepResult>, String> {
         .take()
         .map(|mut input| input.write_all(json.as_bytes()));
     let output = child.stdout.take().ok_or("sudo has no output")?;
-    let results: Vec<StepResult> = BufReader::new(output)
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str(&line).ok())
-        .collect();
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if results.is_empty() && !status.success() {
-        return Err(format!(
-            "{NO_PRIVILEGE}; sudo refused ({status}). Run `sudo -v` first, or ask for sudo."
-        ));
+    let mut started = false;
+    let mut results = Vec::new();
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(Line::Started) => started = true,
+            Ok(Line::Result(result)) => results.push(*result),
+            Ok(Line::Failed(why)) => return Err(why),
+            // sudo's own words, or those of what it runs first.
+            Err(_) => errln!("{line}"),
+        }
     }
-    Ok(results)
+    let status = child.wait().map_err(|error| error.to_string())?;
+    match (started, status.success()) {
+        (false, _) => Err(format!(
+            "{NO_PRIVILEGE}; sudo refused ({status}). Run `sudo -v` first, or ask for sudo."
+        )),
+        (true, false) if results.is_empty() => {
+            Err(format!("the check runner ended early ({status})"))
+        }
+        _ => Ok(results),
+    }
 }
 
 fn shown(program: &Path) -> String {
@@ -82,26 +103,31 @@ fn shown(program: &Path) -> String {
 
 /// Entry point of the process that runs as root.
 pub fn main() -> ExitCode {
+    let say = |line: Line| {
+        if let Ok(json) = serde_json::to_string(&line) {
+            outln!("{json}");
+        }
+    };
     let mut json = String::new();
-    let plan: Plan = match std::io::stdin()
+    let plan = std::io::stdin()
         .read_to_string(&mut json)
         .map_err(|error| error.to_string())
-        .and_then(|_| serde_json::from_str(&json).map_err(|error| error.to_string()))
-    {
+        .and_then(|_| serde_json::from_str::<Plan>(&json).map_err(|error| error.to_string()));
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
-            eprintln!("lab {COMMAND} is for `lab` itself: {error}");
+            errln!("lab {COMMAND} is for `lab` itself: {error}");
             return ExitCode::from(2);
         }
     };
+    say(Line::Started);
     let Some(steps) = registry::steps(&plan.slug) else {
-        eprintln!("no checks for {}", plan.slug);
+        say(Line::Failed(format!(
+            "this `lab` was built without the checks of {}",
+            plan.slug
+        )));
         return ExitCode::from(3);
     };
-    labcheck::runner::run(&plan, steps, |result| {
-        if let Ok(line) = serde_json::to_string(&result) {
-            println!("{line}");
-        }
-    });
+    labcheck::runner::run(&plan, steps, |result| say(Line::Result(Box::new(result))));
     ExitCode::SUCCESS
 }

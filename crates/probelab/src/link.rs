@@ -17,6 +17,8 @@ use object::{Object as _, ObjectSymbol as _};
 
 /// The name by which this program is the linker, since rustc can't pass it a first argument.
 const NAME: &str = "bpf-link";
+/// What the linker says when bpf-linker can't be run: not the fault of what it should link.
+pub const NOT_STARTED: &str = "cannot start bpf-linker";
 
 /// A path that is this program under the linker's name, in `target`.
 ///
@@ -24,7 +26,7 @@ const NAME: &str = "bpf-link";
 /// When the link can't be made.
 pub fn path(target: &Path) -> std::io::Result<PathBuf> {
     let link = fs::canonicalize(target)?.join(NAME);
-    let this = env::current_exe()?;
+    let this = crate::site::this_program()?;
     if fs::read_link(&link).ok().as_deref() != Some(&this) {
         let aside = link.with_extension(std::process::id().to_string());
         std::os::unix::fs::symlink(&this, &aside)?;
@@ -46,13 +48,13 @@ fn link(args: &[OsString]) -> ExitCode {
         && output.status.success()
         && output_of(args).is_some_and(is_complete)
     {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        err!("{}", String::from_utf8_lossy(&output.stderr));
         return ExitCode::SUCCESS;
     }
     match linker().args(args).status() {
         Ok(status) => ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)),
         Err(error) => {
-            eprintln!("cannot start bpf-linker: {error}. `./lab setup` installs it.");
+            errln!("{NOT_STARTED}: {error}. `./lab setup` installs it.");
             ExitCode::FAILURE
         }
     }

@@ -1,11 +1,17 @@
 //! `lab`: lists, starts, checks, explains and grades Probelab's labs.
 
+// First: its macros are for all that follows.
+#[macro_use]
+mod screen;
+
 mod build;
 mod check;
 mod cli;
 mod commands;
 mod elevate;
 mod link;
+mod lock;
+mod needs;
 mod registry;
 mod report;
 mod site;
@@ -42,11 +48,16 @@ fn main() -> ExitCode {
                 .build(),
         )
     }));
-    match commands::run(cli) {
-        Ok(exit) => exit.into(),
+    let exit = match commands::run(cli) {
+        Ok(exit) => exit,
         Err(trouble) => {
-            eprintln!("{:?}", trouble.report);
-            trouble.exit.into()
+            errln!("{:?}", trouble.report);
+            trouble.exit
         }
+    };
+    if let Some(error) = screen::failure() {
+        errln!("standard output could not be written: {error}");
+        return trouble::Exit::Infrastructure.into();
     }
+    exit.into()
 }

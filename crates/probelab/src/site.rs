@@ -7,7 +7,7 @@ use std::{
 
 use course::{Course, Lab};
 
-use crate::trouble::{Outcome, Trouble};
+use crate::trouble::{OrTrouble as _, Outcome, Trouble};
 
 /// The places of one checkout.
 #[derive(Clone, Debug)]
@@ -67,6 +67,14 @@ impl Site {
             .join(format!("{}.{variant}", lab.slug))
     }
 
+    /// The file by which one check at a time uses [`Site::tree`]. Its folder is made.
+    pub fn tree_lock(&self, lab: &Lab, variant: &str) -> Outcome<PathBuf> {
+        let trees = self.root.join(".lab");
+        fs::create_dir_all(&trees)
+            .or_infrastructure(|| format!("cannot make {}", trees.display()))?;
+        Ok(trees.join(format!("{}.{variant}.lock", lab.slug)))
+    }
+
     /// What was built of a variant.
     pub fn out(&self, lab: &Lab, variant: &str) -> PathBuf {
         self.target()
@@ -86,4 +94,15 @@ impl Site {
             .display()
             .to_string()
     }
+}
+
+/// The file of this program. If it was built anew since it was started, that is the new one.
+pub fn this_program() -> std::io::Result<PathBuf> {
+    let program = env::current_exe()?;
+    // What the kernel adds to the path of a file that is gone (proc_pid_exe(5)).
+    let replaced = program
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"))
+        .map(PathBuf::from);
+    Ok(replaced.filter(|path| path.is_file()).unwrap_or(program))
 }

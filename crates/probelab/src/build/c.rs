@@ -1,8 +1,10 @@
 //! C artifacts: BPF objects by clang, kernel modules by the kernel's own build.
 
 use std::{
-    env, fs,
-    path::PathBuf,
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -23,7 +25,7 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
         "x86_64" => "x86",
         other => other,
     };
-    let mut clang = clang();
+    let mut clang = Command::new(clang_name());
     clang
         .args([
             "-g",
@@ -97,14 +99,14 @@ pub fn kernel_module(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBu
 }
 
 /// The clang that the launcher found, else the pinned one, else the distribution's default.
-fn clang() -> Command {
+pub fn clang_name() -> OsString {
     if let Some(found) = env::var_os("PROBELAB_CLANG") {
-        return Command::new(found);
+        return found;
     }
     let pinned = format!("clang-{}", versions::pinned("CLANG"));
     let path = env::var_os("PATH").unwrap_or_default();
     let there = env::split_paths(&path).any(|folder| folder.join(&pinned).is_file());
-    Command::new(if there { pinned } else { "clang".to_owned() })
+    if there { pinned } else { "clang".to_owned() }.into()
 }
 
 fn compile(builder: &Builder<'_>, mut compiler: Command, product: PathBuf) -> Built<PathBuf> {
@@ -123,12 +125,20 @@ fn compile(builder: &Builder<'_>, mut compiler: Command, product: PathBuf) -> Bu
         .filter(|(_, line)| line.contains(" error: "))
         .map(|(at, _)| at)
         .collect();
-    let Some(&first) = errors.first() else {
-        return Err(Trouble::infrastructure(
+    let broken = |help: &str| {
+        Err(Trouble::infrastructure(
             format!("{name} failed:\n{}", text.trim_end()),
-            "",
-        ));
+            help,
+        ))
     };
+    let Some(&first) = errors.first() else {
+        return broken("this is not about your code; `lab doctor` looks at the tools");
+    };
+    if let Some(header) = text.lines().nth(first).and_then(missing_header)
+        && uses(&builder.lab.dir, header)
+    {
+        return broken("the lab's own files need that header; `./lab setup` installs it");
+    }
     // The error with the source lines and notes that follow it.
     let end = errors.get(1).copied().unwrap_or(usize::MAX);
     let shown: Vec<&str> = text
@@ -141,4 +151,63 @@ fn compile(builder: &Builder<'_>, mut compiler: Command, product: PathBuf) -> Bu
         first_error: shown.join("\n"),
         count: errors.len(),
     }))
+}
+
+/// The header that could not be found, if that is what an error says.
+fn missing_header(error: &str) -> Option<&str> {
+    let (_, rest) = error.split_once("fatal error: '")?;
+    rest.strip_suffix("' file not found")
+}
+
+/// Whether a C file of the lab, as it is handed out, includes `header`.
+fn uses(folder: &Path, header: &str) -> bool {
+    let includes = |file: &Path| {
+        fs::read_to_string(file).is_ok_and(|text| {
+            text.lines()
+                .any(|line| line.starts_with("#include") && line.contains(header))
+        })
+    };
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .any(|path| {
+            if path.is_dir() {
+                uses(&path, header)
+            } else {
+                path.extension()
+                    .is_some_and(|kind| kind == "c" || kind == "h")
+                    && includes(&path)
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_the_lab_itself_needs_is_not_the_learners_to_find() {
+        let lab = tempfile::tempdir().expect("a folder");
+        fs::create_dir(lab.path().join("bpf")).expect("a folder");
+        fs::write(
+            lab.path().join("bpf/opens.bpf.c"),
+            "#include <bpf/bpf_helpers.h>\n",
+        )
+        .expect("a file");
+        let named = |error| missing_header(error).map(|header| uses(lab.path(), header));
+        assert_eq!(
+            named("my/x/bpf/opens.bpf.c:2:10: fatal error: 'bpf/bpf_helpers.h' file not found"),
+            Some(true)
+        );
+        assert_eq!(
+            named("my/x/bpf/opens.bpf.c:2:10: fatal error: 'bpf/bpf_helper.h' file not found"),
+            Some(false)
+        );
+        assert_eq!(
+            named("opens.bpf.c:3:1: error: unknown type name 'u33'"),
+            None
+        );
+    }
 }

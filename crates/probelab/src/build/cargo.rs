@@ -7,7 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cargo_metadata::{Message, diagnostic::DiagnosticLevel};
+use cargo_metadata::{
+    Message,
+    diagnostic::{Diagnostic, DiagnosticLevel},
+};
 use course::Artifact;
 
 use super::{Builder, Built, Rejected};
@@ -67,16 +70,31 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     finish(builder, artifact, cargo)
 }
 
-/// A `cargo` of `toolchain` in the artifact's folder, untouched by the user's own settings.
+/// Puts the lock file of all labs beside the artifact, so that every lab shares the same compiled
+/// dependencies. Cargo then takes out of it what this package does not use, so whether it is that of
+/// all labs as they are now is written down.
+fn share_lock_file(builder: &Builder<'_>, artifact: &Artifact, folder: &Path) -> Outcome<()> {
+    let locked = builder.site.root.join("labs/Cargo.lock");
+    let (here, stamp) = (
+        folder.join("Cargo.lock"),
+        builder.out.join(format!("{}.lock-file", artifact.name)),
+    );
+    let bytes = fs::read(&locked)
+        .or_infrastructure(|| format!("cannot read {}", builder.site.shown(&locked)))?;
+    let hash = blake3::hash(&bytes).to_hex();
+    if here.exists() && fs::read(&stamp).is_ok_and(|old| old == hash.as_bytes()) {
+        return Ok(());
+    }
+    fs::write(&here, bytes)
+        .and_then(|()| fs::write(&stamp, hash.as_bytes()))
+        .or_infrastructure(|| format!("cannot write {}", here.display()))
+}
+
+/// A `cargo` of `toolchain` in the artifact's folder. Variables that would compile dependencies in
+/// another way, and so again, are left out; a user's own cargo configuration still counts.
 fn cargo(builder: &Builder<'_>, artifact: &Artifact, toolchain: &str) -> Outcome<Command> {
     let folder = builder.tree.join(&artifact.path);
-    // The lock file of all labs, so that every lab shares the same compiled dependencies.
-    let locked = builder.site.root.join("labs/Cargo.lock");
-    let here = folder.join("Cargo.lock");
-    if !here.exists() {
-        fs::copy(&locked, &here)
-            .or_infrastructure(|| format!("cannot copy {}", builder.site.shown(&locked)))?;
-    }
+    share_lock_file(builder, artifact, &folder)?;
     fetch(builder)?;
     let mut cargo = toolchain_command(toolchain);
     cargo.current_dir(&folder).stdin(Stdio::null());
@@ -220,7 +238,9 @@ fn finish(builder: &Builder<'_>, artifact: &Artifact, mut cargo: Command) -> Bui
     for message in Message::parse_stream(output.stdout.as_slice()).flatten() {
         match message {
             Message::CompilerMessage(message)
-                if message.message.level == DiagnosticLevel::Error =>
+                if message.message.level == DiagnosticLevel::Error
+                    && message.target.src_path.starts_with(&builder.tree)
+                    && is_about_code(&message.message) =>
             {
                 errors.push(message.message);
             }
@@ -235,16 +255,7 @@ fn finish(builder: &Builder<'_>, artifact: &Artifact, mut cargo: Command) -> Bui
                 Trouble::infrastructure(format!("building {} gave no program", artifact.name), "")
             });
     }
-    // The summary line ("aborting due to …") is an error without a place.
-    let count = errors
-        .iter()
-        .filter(|error| !error.spans.is_empty())
-        .count();
-    match errors
-        .iter()
-        .find(|error| !error.spans.is_empty())
-        .or(errors.first())
-    {
+    match errors.first() {
         Some(first) => {
             let text = first.rendered.as_deref().unwrap_or(&first.message);
             // Paths are relative to the package; learners know them from their own folder.
@@ -255,7 +266,7 @@ fn finish(builder: &Builder<'_>, artifact: &Artifact, mut cargo: Command) -> Bui
                 .replace("--> src/", &format!("--> {folder}/src/"));
             Ok(Err(Rejected {
                 first_error: text.trim_end().to_owned(),
-                count: count.max(1),
+                count: errors.len(),
             }))
         }
         None => Err(Trouble::infrastructure(
@@ -267,6 +278,18 @@ fn finish(builder: &Builder<'_>, artifact: &Artifact, mut cargo: Command) -> Bui
             "this is not about your code; `lab doctor` looks at the tools",
         )),
     }
+}
+
+/// Whether an error is about what somebody wrote, rather than about the machine. It has a place in
+/// the source then, or comes from a linker that ran. (The summary, "aborting due to …", has no place
+/// either.)
+fn is_about_code(error: &Diagnostic) -> bool {
+    let linked = error.message.starts_with("linking with ");
+    let started = !error
+        .children
+        .iter()
+        .any(|note| note.message.contains(crate::link::NOT_STARTED));
+    !error.spans.is_empty() || linked && started
 }
 
 /// `name` of a package's Cargo.toml.

@@ -8,7 +8,10 @@ use std::{
 use course::Artifact;
 
 use super::{Builder, Built, Rejected};
-use crate::{trouble::OrTrouble as _, versions};
+use crate::{
+    trouble::{OrTrouble as _, Trouble},
+    versions,
+};
 
 /// A go command that uses the pinned toolchain and leaves go.mod as it is.
 pub fn command() -> Command {
@@ -41,8 +44,47 @@ pub fn build(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     }
     let text = builder.learner_paths(&String::from_utf8_lossy(&output.stderr));
     let errors: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    Ok(Err(Rejected {
-        first_error: errors.first().copied().unwrap_or_default().to_owned(),
-        count: errors.len(),
-    }))
+    let about_the_learners = |line: &&&str| {
+        let source = folder.starts_with(&builder.tree) && names_a_place(line);
+        let profile = artifact.pgo.as_ref().is_some_and(|profile| {
+            builder.lab.edit.contains(profile) && line.contains(&*profile.to_string_lossy())
+        });
+        source || profile
+    };
+    match errors.iter().find(about_the_learners) {
+        Some(first) => Ok(Err(Rejected {
+            first_error: (*first).to_owned(),
+            count: errors.iter().filter(about_the_learners).count(),
+        })),
+        None => Err(Trouble::infrastructure(
+            format!("go could not build {}:\n{}", artifact.name, text.trim_end()),
+            "this is not about your code; `lab doctor` looks at the tools",
+        )),
+    }
+}
+
+/// Whether a message begins with a place in a Go file: `./main.go:3:5: …`.
+fn names_a_place(line: &str) -> bool {
+    line.split_once(".go:").is_some_and(|(file, rest)| {
+        !file.contains(' ') && rest.starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_from_a_failure_of_the_tools() {
+        for (line, expected) in [
+            ("./main.go:3:5: undefined: greet", true),
+            ("my/greet/work/work.go:12:1: syntax error", true),
+            ("main.go:4:2: package nosuch is not in std", true),
+            ("go: cannot find GOROOT directory: /nonexistent", false),
+            ("write $WORK/b001/_pkg_.a: no space left on device", false),
+            ("go: downloading go1.26.0 (linux/amd64)", false),
+        ] {
+            assert_eq!(names_a_place(line), expected, "{line}");
+        }
+    }
 }

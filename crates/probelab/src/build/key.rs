@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Grows when what `lab` passes to a compiler changes.
-const RECIPE: u32 = 4;
+const RECIPE: u32 = 5;
 
 /// Our own crates that learners' user-space programs may depend on.
 const USED: [&str; 4] = ["labkit", "gosym", "goprof", "verifier-doctor"];
@@ -34,7 +34,9 @@ pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
                 .collect()
         }
         ArtifactKind::BpfRust => {
-            hash.update(versions::pinned("BPF_NIGHTLY").as_bytes());
+            for name in ["BPF_NIGHTLY", "BPF_LINKER", "BPF_LLVM"] {
+                hash.update(versions::pinned(name).as_bytes());
+            }
             vec![
                 root.join("crates/labkit-ebpf"),
                 root.join("labs/Cargo.lock"),
@@ -44,8 +46,15 @@ pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
             hash.update(versions::pinned("GO").as_bytes());
             Vec::new()
         }
-        ArtifactKind::BpfC | ArtifactKind::Kmod => {
-            hash.update(versions::pinned("CLANG").as_bytes());
+        ArtifactKind::BpfC => {
+            hash.update(super::c::clang_name().as_encoded_bytes());
+            headers(&builder.tree)
+                .or_infrastructure(|| format!("cannot read {}", builder.tree.display()))?
+        }
+        ArtifactKind::Kmod => {
+            // Without headers the lab is skipped.
+            let headers = super::kernel_headers().unwrap_or_default();
+            hash.update(headers.as_os_str().as_encoded_bytes());
             Vec::new()
         }
         ArtifactKind::Cbpf | ArtifactKind::Answers => Vec::new(),
@@ -71,6 +80,21 @@ pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
             .or_infrastructure(|| format!("cannot read {}", profile.display()))?;
     }
     Ok(hash.finalize().to_hex().to_string())
+}
+
+/// The C headers of a tree.
+fn headers(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            found.extend(headers(&path)?);
+        } else if path.extension().is_some_and(|kind| kind == "h") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Adds a file, or a folder's files in order of their names.

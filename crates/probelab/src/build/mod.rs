@@ -13,7 +13,7 @@ mod key;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -22,6 +22,7 @@ pub use c::kernel_headers;
 use course::{Artifact, ArtifactKind, Lab};
 
 use crate::{
+    lock::Lock,
     site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
@@ -59,7 +60,7 @@ impl Builder<'_> {
             let key = key::of(self, artifact)?;
             match self.kept(artifact, &key) {
                 Some(file) => drop(files.insert(artifact.name.to_string(), file)),
-                None => stale.push((*artifact, key)),
+                None => stale.push(*artifact),
             }
         }
         if stale.is_empty() {
@@ -68,12 +69,10 @@ impl Builder<'_> {
         fs::create_dir_all(&self.out)
             .or_infrastructure(|| format!("cannot make {}", self.out.display()))?;
         // One build at a time: two would overwrite each other's files in the shared folders.
-        let lock = self.site.target().join("build.lock");
-        let lock =
-            File::create(&lock).or_infrastructure(|| format!("cannot make {}", lock.display()))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
-            .or_infrastructure(|| "cannot wait for another build".to_owned())?;
-        for (artifact, key) in stale {
+        let _lock = Lock::wait(&self.site.target().join("build.lock"), "another build")?;
+        for artifact in stale {
+            // What it is made of may have changed while we waited.
+            let key = key::of(self, artifact)?;
             match self.build_one(artifact, &key)? {
                 Ok(file) => files.insert(artifact.name.to_string(), file),
                 Err(rejected) => return Ok(Err(rejected)),
@@ -130,7 +129,7 @@ impl Builder<'_> {
             .and_then(|()| fs::write(&key_file, key))
             .or_infrastructure(|| "cannot record the build".to_owned())?;
         if std::env::var_os("PROBELAB_TIMING").is_some() {
-            eprintln!(
+            errln!(
                 "built {} in {:.3} s",
                 artifact.name,
                 begin.elapsed().as_secs_f64()

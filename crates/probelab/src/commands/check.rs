@@ -22,8 +22,17 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let started = Timestamp::now().to_string();
     let mut reports = Vec::new();
+    let mut refused = None;
+    let several = labs.len() > 1;
     for lab in labs {
-        let report = one(site, lab, options, seed)?;
+        let report = match one(site, lab, options, seed) {
+            // One folder that can't be taken says nothing about the others.
+            Err(trouble) if several => {
+                refused = Some(trouble.exit);
+                LabReport::error(lab, trouble.report.to_string())
+            }
+            other => other?,
+        };
         // Another's files say nothing about the learner's own progress.
         if options.answer.is_none() {
             record(&mut progress, lab, &report);
@@ -40,30 +49,30 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
                     })
                     .flatten()
                     .map(|next| format!("lab start {}", next.slug));
-                print!("{}", human::lab(&report, next.as_deref()));
+                out!("{}", human::lab(&report, next.as_deref()));
                 if options.raw {
-                    print!("{}", human::raw(&report));
+                    out!("{}", human::raw(&report));
                 }
                 if report.verdict == Word::Fail {
-                    println!("(seed {seed}; `--seed {seed}` replays)");
+                    outln!("(seed {seed}; `--seed {seed}` replays)");
                 }
             }
-            Format::Jsonl => println!("{}", serde_json::to_string(&report).unwrap_or_default()),
+            Format::Jsonl => outln!("{}", serde_json::to_string(&report).unwrap_or_default()),
             Format::Json | Format::Junit => {}
         }
         reports.push(report);
     }
     let report = Report::new(seed, started, reports);
     match options.format {
-        Format::Human if report.labs.len() > 1 => println!("{}", human::total(&report)),
-        Format::Json => println!(
+        Format::Human if report.labs.len() > 1 => outln!("{}", human::total(&report)),
+        Format::Json => outln!(
             "{}",
             serde_json::to_string_pretty(&report).unwrap_or_default()
         ),
-        Format::Junit => print!("{}", junit::document(&report)),
+        Format::Junit => out!("{}", junit::document(&report)),
         Format::Human | Format::Jsonl => {}
     }
-    Ok(report.verdict.exit())
+    Ok(refused.unwrap_or(report.verdict.exit()))
 }
 
 /// Which labs to check: those named; all that were started; or the one being worked on.

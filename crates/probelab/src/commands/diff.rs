@@ -47,22 +47,22 @@ pub fn run(site: &Site, name: &str) -> Outcome {
             continue;
         }
         same = false;
-        println!("--- {}\n+++ {}", site.shown(&mine), site.shown(&theirs));
+        outln!("--- {}\n+++ {}", site.shown(&mine), site.shown(&theirs));
         for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
-            println!("{}", hunk.header());
+            outln!("{}", hunk.header());
             for change in hunk.iter_changes() {
                 let line = change.to_string();
                 let line = line.trim_end_matches('\n');
                 match change.tag() {
-                    ChangeTag::Delete => println!("{}", console::style(format!("-{line}")).red()),
-                    ChangeTag::Insert => println!("{}", console::style(format!("+{line}")).green()),
-                    ChangeTag::Equal => println!(" {line}"),
+                    ChangeTag::Delete => outln!("{}", console::style(format!("-{line}")).red()),
+                    ChangeTag::Insert => outln!("{}", console::style(format!("+{line}")).green()),
+                    ChangeTag::Equal => outln!(" {line}"),
                 }
             }
         }
     }
     if same {
-        println!("Your files are the solution's, to the letter.");
+        outln!("Your files are the solution's, to the letter.");
     }
     Ok(Exit::Pass)
 }

@@ -18,9 +18,9 @@ pub fn run(site: &Site, lab: Option<&str>) -> Outcome {
             State::Warning => style("warn").yellow(),
             State::Bad => style("bad ").red(),
         };
-        println!("{mark}  {:<16} {}", finding.what, finding.found);
+        outln!("{mark}  {:<16} {}", finding.what, finding.found);
         if !finding.fix.is_empty() {
-            println!("      {:<16} {}", "", finding.fix);
+            outln!("      {:<16} {}", "", finding.fix);
         }
         if finding.state == State::Bad {
             exit = Exit::Infrastructure;
@@ -29,9 +29,9 @@ pub fn run(site: &Site, lab: Option<&str>) -> Outcome {
     if let Some(name) = lab {
         let course = site.course()?;
         let lab = course.find(name)?;
-        println!("\n{} needs:", lab.slug);
+        outln!("\n{} needs:", lab.slug);
         if let Some(kernel) = lab.needs.kernel {
-            println!("      Linux {kernel} or newer");
+            outln!("      Linux {kernel} or newer");
         }
         if needs_privilege(lab) {
             let names: Vec<String> = lab
@@ -40,20 +40,20 @@ pub fn run(site: &Site, lab: Option<&str>) -> Outcome {
                 .iter()
                 .map(|capability| capability.kernel_name())
                 .collect();
-            println!(
+            outln!(
                 "      root for the check; your program keeps only {}",
                 names.join(", ")
             );
         } else {
-            println!("      no root");
+            outln!("      no root");
             // What only BPF needs does not matter here.
             exit = Exit::Pass;
         }
         if lab.needs.btf {
-            println!("      BTF");
+            outln!("      BTF");
         }
         for tool in &lab.needs.tools {
-            println!("      the program {tool}");
+            outln!("      the program {tool}");
         }
     }
     Ok(exit)

@@ -28,9 +28,10 @@ pub fn run(site: &Site, name: &str, level: Option<u8>, step: Option<&str>) -> Ou
         {
             Some(step) => step,
             None => {
-                println!(
+                outln!(
                     "You have passed {}. `lab diff {}` compares with the solution.",
-                    lab.slug, lab.slug
+                    lab.slug,
+                    lab.slug
                 );
                 return Ok(Exit::Pass);
             }
@@ -54,12 +55,12 @@ pub fn run(site: &Site, name: &str, level: Option<u8>, step: Option<&str>) -> Ou
         ));
     }
     let level = level.unwrap_or((seen + 1).min(3)).min(cap);
-    println!("{} · {} · hint {level} of {cap}", lab.slug, step.title);
+    outln!("{} · {} · hint {level} of {cap}", lab.slug, step.title);
     for hint in step.hints_for(level, failed.as_ref()) {
-        println!("\n{}", hint.text.trim_end());
+        outln!("\n{}", hint.text.trim_end());
     }
     if level < cap {
-        println!("\nMore: lab hint {} --level {}", lab.slug, level + 1);
+        outln!("\nMore: lab hint {} --level {}", lab.slug, level + 1);
     }
     progress.record_hint(&lab.slug, lab.revision, &step.id, level.max(seen));
     save(&mut progress)?;

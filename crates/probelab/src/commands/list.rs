@@ -59,22 +59,28 @@ pub fn run(site: &Site, track: Option<&str>, format: ListFormat) -> Outcome {
     match format {
         ListFormat::Json => {
             let object = serde_json::json!({"schema": "probelab/list/v1", "labs": rows});
-            println!(
+            outln!(
                 "{}",
                 serde_json::to_string_pretty(&object).unwrap_or_default()
             );
         }
         ListFormat::Human => {
             for row in &rows {
-                println!(
+                outln!(
                     "{:03}  {:<20} {:>3}/{:<3} {:>3} min  {:<8} {}",
-                    row.number, row.lab, row.points, row.of, row.minutes, row.state, row.title
+                    row.number,
+                    row.lab,
+                    row.points,
+                    row.of,
+                    row.minutes,
+                    row.state,
+                    row.title
                 );
             }
             let (points, of): (u32, u32) = rows
                 .iter()
                 .fold((0, 0), |sum, row| (sum.0 + row.points, sum.1 + row.of));
-            println!("{} labs, {points}/{of} points", rows.len());
+            outln!("{} labs, {points}/{of} points", rows.len());
         }
     }
     Ok(Exit::Pass)

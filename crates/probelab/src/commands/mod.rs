@@ -27,7 +27,9 @@ use crate::{
 /// Carries out a command line.
 pub fn run(cli: Cli) -> Outcome {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "lab", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "lab", &mut script);
+        out!("{}", String::from_utf8_lossy(&script));
         return Ok(Exit::Pass);
     }
     let site = Site::find(cli.course)?;
@@ -71,7 +73,7 @@ pub fn run(cli: Cli) -> Outcome {
 fn progress(site: &Site) -> Outcome<Progress> {
     let (progress, notice) = Progress::open(&site.my())?;
     if let Some(notice) = notice {
-        eprintln!("{notice}");
+        errln!("{notice}");
     }
     Ok(progress)
 }
@@ -79,7 +81,7 @@ fn progress(site: &Site) -> Outcome<Progress> {
 /// Saves it.
 fn save(progress: &mut Progress) -> Outcome<()> {
     if let Some(notice) = progress.save()? {
-        eprintln!("{notice}");
+        errln!("{notice}");
     }
     Ok(())
 }

@@ -82,16 +82,16 @@ pub fn run(site: &Site, folder: &str, title: Option<&str>) -> Outcome {
         .current_dir(site.root.join("labs"))
         .stdin(Stdio::null())
         .status();
-    println!("{title} is a copy of {} for now:", MODEL.0);
+    outln!("{title} is a copy of {} for now:", MODEL.0);
     for path in made {
-        println!("    {path}");
+        outln!("    {path}");
     }
     if !locked.is_ok_and(|status| status.success()) {
-        println!(
+        outln!(
             "labs/Cargo.lock could not be brought up to date: run `cargo update --workspace` in labs/."
         );
     }
-    println!(
+    outln!(
         "Prove it:  lab verify {slug}\nThen change it step by step; CONTRIBUTING.md says what each file is.\n\
          Name its page in book/src/SUMMARY.md and the lab in a track of course.toml."
     );

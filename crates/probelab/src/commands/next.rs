@@ -12,14 +12,14 @@ pub fn run(site: &Site, track: Option<&str>) -> Outcome {
     let progress = progress(site)?;
     let track = course.track(track)?;
     match course.next(&progress, track) {
-        None => println!("You have passed every lab of the track {}.", track.title),
+        None => outln!("You have passed every lab of the track {}.", track.title),
         Some(lab) => {
             let verb = if site.my_lab(lab).is_dir() {
                 "check"
             } else {
                 "start"
             };
-            println!(
+            outln!(
                 "{} ({} min): {}\n    lab {verb} {}",
                 lab.title,
                 lab.minutes(),

@@ -38,7 +38,7 @@ pub fn run(site: &Site, name: &str) -> Outcome {
     fs::rename(&folder, &backup)
         .or_infrastructure(|| format!("cannot put {} aside", site.shown(&folder)))?;
     course::overlay(lab, None, &folder)?;
-    println!(
+    outln!(
         "{} is as new. Your files are in {}. Your points stay.",
         site.shown(&folder),
         site.shown(&backup)

@@ -32,15 +32,16 @@ pub fn run(site: &Site, name: Option<&str>) -> Outcome {
         ));
     }
     if let Some(first) = course.unmet(lab, &progress) {
-        println!(
+        outln!(
             "note: {} builds on {}, which you have not passed yet.",
-            lab.slug, first.slug
+            lab.slug,
+            first.slug
         );
     }
     course::overlay(lab, None, &folder)?;
     progress.record_start(&lab.slug);
     save(&mut progress)?;
-    print!("{}", screen(site, lab));
+    out!("{}", screen(site, lab));
     Ok(Exit::Pass)
 }
 

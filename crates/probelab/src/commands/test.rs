@@ -78,13 +78,13 @@ pub fn run(site: &Site, only: Option<&str>) -> Outcome {
             format!("phases: {}", names.join(", ")),
         ));
     }
-    let program = std::env::current_exe().map_err(|error| {
+    let program = crate::site::this_program().map_err(|error| {
         Trouble::infrastructure(format!("cannot find this program: {error}"), "")
     })?;
     let mut times = Vec::new();
     let mut failed = Vec::new();
     for (at, phase) in phases.iter().enumerate() {
-        println!(
+        outln!(
             "{} {}/{} {}",
             style("==").bold(),
             at + 1,
@@ -95,23 +95,23 @@ pub fn run(site: &Site, only: Option<&str>) -> Outcome {
         let ok = shell(&site.root, &program, phase.command);
         times.push((phase.name, begin.elapsed().as_secs_f64(), ok));
         if !ok {
-            println!("{} {}", style("FAILED").red().bold(), phase.name);
+            outln!("{} {}", style("FAILED").red().bold(), phase.name);
             failed.push(phase.name);
         }
     }
-    println!("\nphase              seconds");
+    outln!("\nphase              seconds");
     for (name, seconds, ok) in &times {
-        println!(
+        outln!(
             "{name:<18} {seconds:>7.1}  {}",
             if *ok { "ok" } else { "FAILED" }
         );
     }
-    println!(
+    outln!(
         "{:<18} {:>7.1}",
         "all",
         times.iter().map(|(_, seconds, _)| seconds).sum::<f64>()
     );
-    println!(
+    outln!(
         "{} passed, {} failed",
         times.len() - failed.len(),
         failed.len()

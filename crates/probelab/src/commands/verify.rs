@@ -37,7 +37,7 @@ pub fn run(site: &Site, names: &[String], seed: Option<u64>) -> Outcome {
         labs = course.labs.iter().collect();
     }
     let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let (mut proven, mut failed, mut skipped) = (0, 0, 0);
+    let (mut proven, mut failed, mut skipped, mut errors) = (0, 0, 0, 0);
     for lab in labs {
         for case in cases(lab) {
             let begin = Instant::now();
@@ -66,9 +66,16 @@ pub fn run(site: &Site, names: &[String], seed: Option<u64>) -> Outcome {
                     failed += 1;
                     style("FAIL").red()
                 }
+                Proof::Unknown(_) => {
+                    errors += 1;
+                    style("err ").magenta()
+                }
             };
-            let (Proof::Holds(text) | Proof::Skipped(text) | Proof::Broken(text)) = outcome;
-            println!(
+            let (Proof::Holds(text)
+            | Proof::Skipped(text)
+            | Proof::Broken(text)
+            | Proof::Unknown(text)) = outcome;
+            outln!(
                 "{mark}  {:<18} {:<28} {:>5.1} s  {text}",
                 lab.slug,
                 case.name,
@@ -76,8 +83,17 @@ pub fn run(site: &Site, names: &[String], seed: Option<u64>) -> Outcome {
             );
         }
     }
-    println!("seed {seed}\n{proven} passed, {failed} failed, {skipped} skipped");
-    Ok(if failed > 0 { Exit::Fail } else { Exit::Pass })
+    let unknown = match errors {
+        0 => String::new(),
+        1 => ", 1 error".to_owned(),
+        n => format!(", {n} errors"),
+    };
+    outln!("seed {seed}\n{proven} passed, {failed} failed, {skipped} skipped{unknown}");
+    Ok(match (failed, errors) {
+        (0, 0) => Exit::Pass,
+        (0, _) => Exit::Infrastructure,
+        _ => Exit::Fail,
+    })
 }
 
 fn cases(lab: &Lab) -> Vec<Case<'_>> {
@@ -114,6 +130,8 @@ enum Proof {
     Holds(String),
     Skipped(String),
     Broken(String),
+    /// The machine, or Probelab, is at fault.
+    Unknown(String),
 }
 
 fn judge(case: &Case<'_>, report: &LabReport) -> Proof {
@@ -125,10 +143,11 @@ fn judge(case: &Case<'_>, report: &LabReport) -> Proof {
         }
         (Word::Pass, None) => Proof::Holds(format!("passes {} steps", report.steps.len())),
         (Word::Pass, Some(expected)) => Proof::Broken(format!("passes, but {expected} must fail")),
-        (Word::Error, _) => Proof::Broken(format!(
-            "error: {}",
-            trouble.map_or(&report.message, |step| &step.message)
-        )),
+        (Word::Error, _) => Proof::Unknown(
+            trouble
+                .map_or(&report.message, |step| &step.message)
+                .clone(),
+        ),
         (Word::Fail, expected) => {
             let Some((step, check)) = report
                 .steps

@@ -23,16 +23,6 @@ pub fn lab(report: &LabReport, next: Option<&str>) -> String {
                 let _ = writeln!(out, "Next: {next}");
             }
         }
-        Word::Fail if report.steps.is_empty() => {
-            let _ = writeln!(
-                out,
-                "{} 0/{}  {}",
-                style("fail").red().bold(),
-                report.of,
-                report.title
-            );
-            let _ = writeln!(out, "{}", report.message);
-        }
         Word::Fail => {
             let _ = writeln!(
                 out,

@@ -16,34 +16,34 @@ pub fn document(report: &Report) -> String {
     out
 }
 
+/// One test case.
+struct Case<'a> {
+    step: &'a str,
+    name: &'a str,
+    verdict: Word,
+    message: &'a str,
+    seconds: f64,
+}
+
 fn suite(out: &mut String, report: &Report, lab: &LabReport, id: usize) {
-    let checks = || {
-        lab.steps
-            .iter()
-            .flat_map(|step| step.checks.iter().map(move |check| (step, check)))
+    let mut remarks = String::new();
+    let cases: Vec<Case<'_>> = if lab.steps.is_empty() {
+        vec![whole(lab, &mut remarks)]
+    } else {
+        let steps = lab.steps.iter();
+        steps.flat_map(|step| cases(step, &mut remarks)).collect()
     };
-    let failures = checks()
-        .filter(|(_, check)| check.verdict == Some(Word::Fail))
-        .count();
-    let mut errors = lab
-        .steps
-        .iter()
-        .filter(|step| step.verdict == Word::Error)
-        .count();
-    let whole = lab.steps.is_empty();
-    let (mut tests, mut failures) = (checks().count(), failures);
-    if whole {
-        tests = 1;
-        failures = usize::from(lab.verdict == Word::Fail);
-        errors = usize::from(lab.verdict == Word::Error);
-    }
+    let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
     // xs:dateTime without a zone or a fraction, which this schema's pattern refuses.
     let timestamp = report.started.get(..19).unwrap_or(&report.started);
     let _ = writeln!(
         out,
         "  <testsuite id=\"{id}\" package=\"probelab\" name=\"{}\" timestamp=\"{timestamp}\" hostname=\"localhost\" \
-         tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{:.3}\">",
+         tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{:.3}\">",
         escape(&lab.lab),
+        cases.len(),
+        count(Word::Fail),
+        count(Word::Error),
         lab.check_seconds
     );
     out.push_str("    <properties>\n");
@@ -63,23 +63,8 @@ fn suite(out: &mut String, report: &Report, lab: &LabReport, id: usize) {
         );
     }
     out.push_str("    </properties>\n");
-    let mut remarks = String::new();
-    if whole {
-        case(
-            out,
-            lab,
-            "lab",
-            "build",
-            lab.verdict,
-            &lab.message,
-            lab.build_seconds,
-        );
-        if lab.verdict == Word::Skipped {
-            let _ = writeln!(remarks, "skipped: {}", lab.message);
-        }
-    }
-    for step in &lab.steps {
-        step_cases(out, &mut remarks, lab, step);
+    for case in &cases {
+        case.write(out, lab);
     }
     let _ = writeln!(
         out,
@@ -88,15 +73,31 @@ fn suite(out: &mut String, report: &Report, lab: &LabReport, id: usize) {
     );
 }
 
-fn step_cases(out: &mut String, remarks: &mut String, lab: &LabReport, step: &StepReport) {
-    let each = step.seconds / step.checks.len().max(1) as f64;
+/// The one case of a lab of which no step was run.
+fn whole<'a>(lab: &'a LabReport, remarks: &mut String) -> Case<'a> {
+    if lab.verdict == Word::Skipped {
+        let _ = writeln!(remarks, "skipped: {}", lab.message);
+    }
+    Case {
+        step: "lab",
+        name: "build",
+        verdict: lab.verdict,
+        message: &lab.message,
+        seconds: lab.build_seconds,
+    }
+}
+
+/// The checks of a step.
+fn cases<'a>(step: &'a StepReport, remarks: &mut String) -> Vec<Case<'a>> {
+    let seconds = step.seconds / step.checks.len().max(1) as f64;
     // An error belongs to the first check that could not be made.
-    let mut error_told = false;
+    let mut untold = step.verdict == Word::Error;
+    let mut cases = Vec::new();
     for check in &step.checks {
         let (verdict, message) = match check.verdict {
             Some(verdict) => (verdict, check.message.as_str()),
-            None if step.verdict == Word::Error && !error_told => {
-                error_told = true;
+            None if untold => {
+                untold = false;
                 (Word::Error, step.message.as_str())
             }
             None => {
@@ -108,42 +109,54 @@ fn step_cases(out: &mut String, remarks: &mut String, lab: &LabReport, step: &St
                 (Word::Skipped, "")
             }
         };
-        case(out, lab, &step.step, &check.check, verdict, message, each);
+        cases.push(Case {
+            step: &step.step,
+            name: &check.check,
+            verdict,
+            message,
+            seconds,
+        });
     }
+    if untold {
+        // All checks were made, and the check itself went wrong afterwards.
+        cases.push(Case {
+            step: &step.step,
+            name: "step",
+            verdict: Word::Error,
+            message: &step.message,
+            seconds: 0.0,
+        });
+    }
+    cases
 }
 
-fn case(
-    out: &mut String,
-    lab: &LabReport,
-    step: &str,
-    name: &str,
-    verdict: Word,
-    message: &str,
-    seconds: f64,
-) {
-    let _ = write!(
-        out,
-        "    <testcase classname=\"{}.{}\" name=\"{}\" time=\"{seconds:.3}\"",
-        escape(&lab.lab),
-        escape(step),
-        escape(name)
-    );
-    let element = match verdict {
-        Word::Fail => "failure",
-        Word::Error => "error",
-        Word::Pass | Word::Skipped => {
-            out.push_str("/>\n");
-            return;
-        }
-    };
-    let first = message.lines().next().unwrap_or_default();
-    let _ = writeln!(
-        out,
-        ">\n      <{element} type=\"{}\" message=\"{}\">{}</{element}>\n    </testcase>",
-        verdict.word(),
-        escape(first),
-        escape(message)
-    );
+impl Case<'_> {
+    fn write(&self, out: &mut String, lab: &LabReport) {
+        let _ = write!(
+            out,
+            "    <testcase classname=\"{}.{}\" name=\"{}\" time=\"{:.3}\"",
+            escape(&lab.lab),
+            escape(self.step),
+            escape(self.name),
+            self.seconds
+        );
+        let element = match self.verdict {
+            Word::Fail => "failure",
+            Word::Error => "error",
+            Word::Pass | Word::Skipped => {
+                out.push_str("/>\n");
+                return;
+            }
+        };
+        let first = self.message.lines().next().unwrap_or_default();
+        let _ = writeln!(
+            out,
+            ">\n      <{element} type=\"{}\" message=\"{}\">{}</{element}>\n    </testcase>",
+            self.verdict.word(),
+            escape(first),
+            escape(self.message)
+        );
+    }
 }
 
 /// Text for XML: markup escaped, characters that XML 1.0 forbids replaced.

@@ -70,7 +70,7 @@ pub struct LabReport {
     pub points: u32,
     /// Points that could be earned.
     pub of: u32,
-    /// Why nothing was graded, or why the code did not compile; else empty.
+    /// Why nothing was graded; else empty.
     pub message: String,
     /// Seconds spent building.
     pub build_seconds: f64,
@@ -220,6 +220,23 @@ impl StepReport {
 }
 
 impl LabReport {
+    /// A lab of which nothing is known but why.
+    pub fn error(lab: &course::Lab, message: String) -> Self {
+        Self {
+            lab: lab.slug.to_string(),
+            title: lab.title.clone(),
+            revision: lab.revision,
+            hash: String::new(),
+            verdict: Word::Error,
+            points: 0,
+            of: lab.points(),
+            message,
+            build_seconds: 0.0,
+            check_seconds: 0.0,
+            steps: Vec::new(),
+        }
+    }
+
     /// Whether its points count.
     pub fn is_graded(&self) -> bool {
         matches!(self.verdict, Word::Pass | Word::Fail)

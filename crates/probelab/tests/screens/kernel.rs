@@ -1,6 +1,14 @@
 //! Screens that come of real builds and real programs in the kernel.
 
-use std::{fs, os::unix::process::CommandExt as _};
+use std::{
+    fs,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal};
 
 use crate::{
     Need, Test,
@@ -23,6 +31,16 @@ pub const TESTS: &[Test] = &[
         "nothing_is_left_behind",
         Need::Kernel,
         nothing_is_left_behind,
+    ),
+    (
+        "an_interrupted_check_leaves_nothing",
+        Need::Kernel,
+        an_interrupted_check_leaves_nothing,
+    ),
+    (
+        "grades_in_a_chroot_under_a_strict_umask",
+        Need::Kernel,
+        grades_in_a_chroot_under_a_strict_umask,
     ),
 ];
 
@@ -182,23 +200,145 @@ fn nothing_is_left_behind() {
         .env("TMPDIR", temporary.path())
         .spawn()
         .expect("lab starts");
-    let prefix = format!("probelab-{}-", lab.id());
+    let pid = lab.id();
     assert!(lab.wait().expect("lab ends").success());
-    for root in [
-        "/sys/fs/cgroup",
-        "/sys/fs/cgroup/unified",
-        "/sys/fs/cgroup/pids",
-    ] {
-        let left = fs::read_dir(root).into_iter().flatten().flatten();
-        let left: Vec<_> = left
-            .map(|entry| entry.file_name())
-            .filter(|name| name.to_string_lossy().starts_with(&prefix))
-            .collect();
-        assert!(left.is_empty(), "{root}: {left:?}");
-    }
+    assert_eq!(control_groups(pid), [PathBuf::new(); 0]);
     let left: Vec<_> = fs::read_dir(temporary.path())
         .expect("readable")
         .flatten()
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Control groups that the process `lab` made.
+fn control_groups(lab: u32) -> Vec<PathBuf> {
+    let prefix = format!("probelab-{lab}-");
+    ["", "unified", "pids", "memory"]
+        .iter()
+        .flat_map(|root| fs::read_dir(Path::new("/sys/fs/cgroup").join(root)))
+        .flat_map(|entries| entries.flatten())
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Whether a process has `word` among its arguments.
+fn is_running(word: &str) -> bool {
+    fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .any(|line| {
+            line.split(|&byte| byte == 0)
+                .any(|arg| arg == word.as_bytes())
+        })
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A signal that ends `lab` ends the learner's processes first and removes what was made for them;
+/// what a kill leaves, the next check removes.
+fn an_interrupted_check_leaves_nothing() {
+    let checkout = Checkout::new();
+    checkout.lab(&["start"]);
+    // A number of seconds that nobody else sleeps.
+    let seconds = format!("3{}", std::process::id());
+    checkout.edit(
+        "src/main.rs",
+        "labkit::ready_and_wait()?;",
+        &format!("std::process::Command::new(\"sleep\").arg(\"{seconds}\").spawn()?.wait()?;"),
+    );
+    let temporary = tempfile::tempdir().expect("a folder");
+    let check = |slot: &str| {
+        checkout
+            .command(&["check", slot])
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("lab starts")
+    };
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
+        let mut lab = check("first-probe");
+        let pid = lab.id();
+        eventually("the learner's child sleeps", || is_running(&seconds));
+        rustix::process::kill_process(Pid::from_child(&lab), signal).expect("sent");
+        let ended = lab.wait().expect("lab ends").signal();
+        assert_eq!(ended, Some(signal.as_raw()), "ended by the signal");
+        if signal == Signal::KILL {
+            assert!(!control_groups(pid).is_empty(), "nobody could remove it");
+            let mut next = checkout
+                .command(&[
+                    "check",
+                    "first-probe",
+                    "--answer",
+                    "solutions/010-first-probe",
+                ])
+                .env("TMPDIR", temporary.path())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("lab starts");
+            assert!(next.wait().expect("lab ends").success());
+        }
+        assert!(!is_running(&seconds), "{signal:?}: its child runs on");
+        assert_eq!(control_groups(pid), [PathBuf::new(); 0], "{signal:?}");
+        let left: Vec<_> = fs::read_dir(temporary.path())
+            .expect("readable")
+            .flatten()
+            .collect();
+        assert!(left.is_empty(), "{signal:?}: {left:?}");
+    }
+}
+
+/// In a chroot whose root is not a mount, as containers and build machines have it; and where the
+/// user shares files with nobody.
+fn grades_in_a_chroot_under_a_strict_umask() {
+    let checkout = Checkout::new();
+    let args = "check first-probe --answer solutions/010-first-probe";
+    // Builds, since the new root need not hold the tool chains' settings.
+    let built = checkout.lab(&args.split(' ').collect::<Vec<_>>());
+    assert!(built.contains("[exit 0]"), "{built}");
+    let script = r#"
+        set -e
+        root=$1
+        mkdir "$root"
+        for place in /*; do
+            if [ -L "$place" ] || [ ! -d "$place" ]; then
+                cp -a "$place" "$root"
+            else
+                mkdir "$root$place"
+                mount --rbind "$place" "$root$place"
+            fi
+        done
+        umask 077
+        shift
+        exec chroot "$root" "$@"
+    "#;
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "shared",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ])
+        .arg(checkout.root().join("root"))
+        .arg(env!("CARGO_BIN_EXE_lab"))
+        .args(args.split(' '))
+        .env("PROBELAB_ROOT", checkout.root())
+        .output()
+        .expect("unshare runs");
+    let text = screen(&[args], &output);
+    assert!(
+        text.contains("[exit 0]") && text.contains("10/10"),
+        "{text}"
+    );
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     Need, Test,
-    checkout::{Checkout, assert_screen},
+    checkout::{Checkout, assert_screen, screen},
 };
 
 pub const TESTS: &[Test] = &[
@@ -32,6 +32,12 @@ pub const TESTS: &[Test] = &[
     ("new_lab_is_whole", Need::Nothing, new_lab_is_whole),
     ("outside_a_checkout", Need::Nothing, outside_a_checkout),
     ("unknown_bench", Need::Nothing, unknown_bench),
+    (
+        "a_reader_that_goes_changes_nothing",
+        Need::Nothing,
+        a_reader_that_goes_changes_nothing,
+    ),
+    ("a_full_disk_is_told", Need::Nothing, a_full_disk_is_told),
 ];
 
 fn help() {
@@ -207,4 +213,33 @@ fn unknown_bench() {
     let mut text = checkout.lab(&["bench"]);
     text += &checkout.lab(&["bench", "sped"]);
     assert_screen("unknown_bench", &text, &checkout);
+}
+
+/// `lab list | true`.
+fn a_reader_that_goes_changes_nothing() {
+    let checkout = Checkout::new();
+    for args in [&["list"][..], &["completions", "bash"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = checkout
+            .command(args)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .expect("lab runs");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+    }
+}
+
+fn a_full_disk_is_told() {
+    let checkout = Checkout::new();
+    let full = fs::File::create("/dev/full").expect("/dev/full");
+    let args = ["list"];
+    let output = checkout
+        .command(&args)
+        .stdout(full)
+        .output()
+        .expect("lab runs");
+    assert_screen("a_full_disk_is_told", &screen(&args, &output), &checkout);
 }

@@ -38,7 +38,7 @@ pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
 
     let answer = work.path().join("answer");
     let template = template(site, lab, work.path())?;
-    eprintln!("building both once (the template compiles a `core` of its own: about a minute) …");
+    errln!("building both once (the template compiles a `core` of its own: about a minute) …");
     edit(&answer.join(SOURCE), &source, 0)?;
     checked(site, lab, &answer)?;
     edit(&template.join("first-probe-ebpf/src/main.rs"), &source, 0)?;
@@ -69,7 +69,7 @@ pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
         peer_build.push(them);
         ratios.push(whole / (them + check));
         build_ratios.push(build / them);
-        eprintln!(
+        errln!(
             "round {round}/{rounds}: ours {whole:.2} s (build {build:.2}), template {:.2} s (build {them:.2})",
             them + check
         );

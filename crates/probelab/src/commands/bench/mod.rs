@@ -75,7 +75,7 @@ pub fn exists(name: &str) -> bool {
 pub fn run(site: &Site, name: Option<&str>, rounds: u32, format: ListFormat) -> Outcome {
     let Some(name) = name else {
         for (name, what, _) in ALL {
-            println!("{name:<10} {what}");
+            outln!("{name:<10} {what}");
         }
         return Ok(Exit::Pass);
     };
@@ -91,17 +91,23 @@ pub fn run(site: &Site, name: Option<&str>, rounds: u32, format: ListFormat) -> 
         })?;
     let measured = bench(site, rounds)?;
     match format {
-        ListFormat::Json => println!(
+        ListFormat::Json => outln!(
             "{}",
             serde_json::to_string_pretty(&measured).unwrap_or_default()
         ),
         ListFormat::Human => {
-            println!(
+            outln!(
                 "{:<28} {:>6} {:>9} {:>9} {:>7}  {:<17} {:>4}",
-                "", "unit", "ours", "peer", "ratio", "95 % interval", "n"
+                "",
+                "unit",
+                "ours",
+                "peer",
+                "ratio",
+                "95 % interval",
+                "n"
             );
             for row in &measured.rows {
-                println!(
+                outln!(
                     "{:<28} {:>6} {:>9.3} {:>9.3} {:>7.3}  [{:.3}, {:.3}]    {:>4}",
                     row.name,
                     row.unit,
@@ -113,7 +119,7 @@ pub fn run(site: &Site, name: Option<&str>, rounds: u32, format: ListFormat) -> 
                     row.n
                 );
             }
-            println!("{}", measured.sentence);
+            outln!("{}", measured.sentence);
         }
     }
     Ok(Exit::Pass)

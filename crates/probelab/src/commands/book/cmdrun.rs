@@ -55,7 +55,7 @@ pub fn check(
             let fresh = match ran.get(&shown.command) {
                 Some(fresh) => fresh.clone(),
                 None => {
-                    println!("{}: {}", page.path, shown.command);
+                    outln!("{}: {}", page.path, shown.command);
                     let fresh = shell.run(&shown.command)?;
                     ran.insert(shown.command.clone(), fresh.clone());
                     fresh
@@ -142,7 +142,7 @@ impl<'a> Shell<'a> {
             let folder = tempfile::Builder::new()
                 .prefix("probelab-book-")
                 .tempdir()?;
-            std::os::unix::fs::symlink(std::env::current_exe()?, folder.path().join("lab"))?;
+            std::os::unix::fs::symlink(crate::site::this_program()?, folder.path().join("lab"))?;
             let rest = std::env::var_os("PATH").unwrap_or_default();
             let folders =
                 std::iter::once(folder.path().to_owned()).chain(std::env::split_paths(&rest));

@@ -33,7 +33,7 @@ pub fn build(site: &Site) -> Outcome {
     if !status.success() {
         return Ok(Exit::Fail);
     }
-    println!("{}", site.root.join("book/build/index.html").display());
+    outln!("{}", site.root.join("book/build/index.html").display());
     Ok(Exit::Pass)
 }
 

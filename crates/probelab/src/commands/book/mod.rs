@@ -66,20 +66,20 @@ pub fn check(site: &Site, only: Option<&str>, mode: Mode) -> Outcome {
 fn refresh(site: &Site) -> Outcome<()> {
     let course = Course::load(&site.root)?;
     for fault in generated::write(site, &course)? {
-        eprintln!("{fault}");
+        errln!("{fault}");
     }
     Ok(())
 }
 
 fn report(faults: &[Fault], pages: usize, commands: usize) -> Outcome {
     for fault in faults {
-        println!("{} {fault}", style("book").red().bold());
+        outln!("{} {fault}", style("book").red().bold());
     }
     Ok(if faults.is_empty() {
-        println!("{pages} pages, {commands} commands with their output: all as they should be");
+        outln!("{pages} pages, {commands} commands with their output: all as they should be");
         Exit::Pass
     } else {
-        println!("{} to mend", faults.len());
+        outln!("{} to mend", faults.len());
         Exit::Fail
     })
 }

@@ -59,7 +59,7 @@ pub fn run(site: &Site) -> Outcome {
             solved.exit()
         });
     }
-    println!("   And the starter, as a learner gets it:");
+    outln!("   And the starter, as a learner gets it:");
     grade(site, graded, None, "starter")?;
 
     heading(
@@ -104,7 +104,7 @@ pub fn run(site: &Site) -> Outcome {
         "Does it pay? CPU time for the same requests, three servers in turn",
     );
     measure(&store, &optimised, &load)?;
-    println!(
+    outln!(
         "\n{} in {:.0} s. Begin: {}",
         style("Done").bold(),
         begin.elapsed().as_secs_f64(),
@@ -114,7 +114,7 @@ pub fn run(site: &Site) -> Outcome {
 }
 
 fn heading(at: usize, of: usize, text: &str) {
-    println!(
+    outln!(
         "\n{} {}",
         style(format!("{at}/{of}")).bold(),
         style(text).bold()
@@ -128,7 +128,7 @@ fn spinning<T>(what: &str, act: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     bar.enable_steady_tick(Duration::from_millis(120));
     let outcome = act();
     bar.finish_and_clear();
-    println!("   {what}: {:.1} s", begin.elapsed().as_secs_f64());
+    outln!("   {what}: {:.1} s", begin.elapsed().as_secs_f64());
     outcome
 }
 
@@ -147,7 +147,7 @@ fn grade(site: &Site, lab: &Lab, files: Option<PathBuf>, variant: &str) -> Outco
         })
     })?;
     for line in human::lab(&report, None).lines() {
-        println!("   {line}");
+        outln!("   {line}");
     }
     Ok(report.verdict)
 }
@@ -260,14 +260,14 @@ fn profile(site: &Site, lab: &Lab, store: &Path, load: &Path) -> Outcome<Vec<u8>
 fn describe(site: &Site, path: &Path, bytes: &[u8]) -> Outcome<()> {
     let profile =
         goprof::read(bytes).or_infrastructure(|| "the profile can't be read".to_owned())?;
-    println!(
+    outln!(
         "   {}: {} bytes, {} distinct stacks",
         site.shown(path),
         bytes.len(),
         profile.sample.len()
     );
     for finding in goprof::check(&profile) {
-        println!("   {}: {}", finding.id, finding.message);
+        outln!("   {}: {}", finding.id, finding.message);
     }
     let output = go::command()
         .args(["tool", "pprof", "-top", "-nodecount=5"])
@@ -278,7 +278,7 @@ fn describe(site: &Site, path: &Path, bytes: &[u8]) -> Outcome<()> {
         .lines()
         .filter(|line| line.contains('%'))
     {
-        println!("   {line}");
+        outln!("   {line}");
     }
     Ok(())
 }
@@ -286,16 +286,16 @@ fn describe(site: &Site, path: &Path, bytes: &[u8]) -> Outcome<()> {
 /// The decisions that the profile changed.
 fn show(change: &Change) {
     let (inlined, direct) = (change.inlined().count(), change.devirtualised().count());
-    println!(
+    outln!(
         "   {inlined} calls inlined and {direct} made direct because of the profile; {} inlined no more.",
         change.lost.len()
     );
     // Direct calls first: they are the rarer.
     for decision in change.devirtualised().chain(change.inlined()).take(SHOWN) {
-        println!("   {decision}");
+        outln!("   {decision}");
     }
     if inlined + direct > SHOWN {
-        println!("   … and {} more", inlined + direct - SHOWN);
+        outln!("   … and {} more", inlined + direct - SHOWN);
     }
 }
 
@@ -327,13 +327,13 @@ fn measure(store: &Path, optimised: &Path, load: &Path) -> Outcome<()> {
         ("without, a second copy", again),
     ] {
         let (change, low, high) = estimate.percent();
-        println!(
+        outln!(
             "   {name:<24} {change:>+5.1} %  95 % interval [{low:+.1}, {high:+.1}]  {} rounds",
             estimate.pairs
         );
     }
-    println!("   {}", verdict(with, again));
-    println!("   One launch and one link layout each: enough to look at, not to quote.");
+    outln!("   {}", verdict(with, again));
+    outln!("   One launch and one link layout each: enough to look at, not to quote.");
     Ok(())
 }
 

@@ -1,0 +1,64 @@
+//! What a lab needs of the machine, before anything is built.
+
+use std::env;
+
+use course::{ArtifactKind, Lab, Where};
+use labcheck::machine;
+
+use crate::build;
+
+/// What this machine lacks that the lab can't do without.
+pub fn lacking(lab: &Lab) -> Option<String> {
+    let (major, minor) = machine::kernel_version();
+    if lab.where_ == Where::Vm {
+        return Some(
+            "this lab runs only in a virtual machine, which this version of `lab` can't start yet"
+                .into(),
+        );
+    }
+    if let Some(needed) = lab.needs.kernel
+        && (major, minor) < (needed.major, needed.minor)
+    {
+        return Some(format!(
+            "needs Linux {needed} or newer; this is {major}.{minor}"
+        ));
+    }
+    if lab.needs.btf && !machine::has_btf() {
+        return Some(
+            "needs a kernel that describes its types; /sys/kernel/btf/vmlinux is missing".into(),
+        );
+    }
+    if lab
+        .artifacts
+        .iter()
+        .any(|artifact| artifact.kind == ArtifactKind::Kmod)
+        && let Err(why) = build::kernel_headers()
+    {
+        return Some(why);
+    }
+    if let Some(option) = lab
+        .needs
+        .config
+        .iter()
+        .find(|option| machine::is_built_with(option) == Some(false))
+    {
+        return Some(format!("needs a kernel that is built with {option}"));
+    }
+    if let Some(tool) = lab.needs.tools.iter().find(|tool| !is_there(tool)) {
+        return Some(format!(
+            "needs the program {tool}, which is not on the search path; `./lab setup --all` installs it"
+        ));
+    }
+    let arch = std::env::consts::ARCH;
+    if !lab.needs.arch.is_empty() && !lab.needs.arch.iter().any(|needed| needed.word() == arch) {
+        return Some(format!("not for {arch}"));
+    }
+    None
+}
+
+/// Whether a program can be started by its name. The launcher may have found `go` elsewhere.
+fn is_there(tool: &str) -> bool {
+    (tool == "go" && env::var_os("PROBELAB_GO").is_some())
+        || env::var_os("PATH")
+            .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
+}
