@@ -184,8 +184,8 @@ impl Audit {
         let mut hooks = hook::of_links();
         for (id, hook) in hook::of_descriptors(pids) {
             let known = hooks.entry(id).or_default();
-            if known.is_empty() {
-                known.push(hook);
+            if known.iter().all(|known| *known == hook::Hook::Untold) {
+                *known = vec![hook];
             }
         }
         self.programs = shared
@@ -217,6 +217,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`Failure::Learner`], saying what was found instead. `expected` names the hook there.
+    /// [`Failure::Unsupported`] when the kernel can't say where the program is attached.
     pub fn attached(
         &self,
         kind: ProgramType,
@@ -249,6 +250,16 @@ impl Audit {
             .find(|program| program.hooks.iter().any(&is_hook))
         {
             return Ok((*program).clone());
+        }
+        if of_kind
+            .iter()
+            .any(|program| program.hooks.contains(&Hook::Untold))
+        {
+            return Err(Failure::Unsupported(
+                "this kernel does not tell where a program is attached by a perf link; Linux 6.6 \
+                 and newer do, and so do those before 5.15, which have no such links"
+                    .to_owned(),
+            ));
         }
         let elsewhere: Vec<String> = of_kind
             .iter()

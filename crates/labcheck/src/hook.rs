@@ -29,6 +29,9 @@ pub enum Hook {
     },
     /// A counter or clock of perf: type and configuration (`PERF_TYPE_*`, `PERF_COUNT_*`).
     PerfEvent(u32, u64),
+    /// A link to some perf event (a tracepoint, a probe, a clock), of which kernels before 6.6 tell
+    /// nothing more (`bpf_perf_link_fill_link_info`, kernel/bpf/syscall.c).
+    Untold,
     /// Something else: `cgroup`, `xdp`, `tcx`, `tracing`, or the link type's number.
     Other(String),
 }
@@ -98,6 +101,7 @@ impl fmt::Display for Hook {
                     .map_or(path.as_str().into(), |name| name.to_string_lossy())
             ),
             _ if self.is_cpu_clock() => f.write_str("the CPU clock"),
+            Self::Untold => f.write_str("a perf event, of which this kernel does not tell more"),
             Self::PerfEvent(kind, config) => write!(f, "the perf event {kind}:{config}"),
             Self::Other(name) => write!(f, "a {name} hook"),
         }
@@ -143,8 +147,7 @@ pub(crate) fn of_links() -> BTreeMap<u32, Vec<Hook>> {
                             let event = event.__bindgen_anon_1.event;
                             Hook::PerfEvent(event.type_, event.config)
                         }
-                        // Before Linux 6.6 the kernel tells nothing more than that it is one.
-                        _ => continue,
+                        _ => Hook::Untold,
                     }
                 };
                 found.push(hook);

@@ -56,7 +56,9 @@ fn main() -> ExitCode {
         }
     };
     if let Some(error) = screen::failure() {
-        errln!("standard output could not be written: {error}");
+        errln!(
+            "Part of what `lab` prints could not be written: {error}. Make room, and run the command again."
+        );
         return trouble::Exit::Infrastructure.into();
     }
     exit.into()

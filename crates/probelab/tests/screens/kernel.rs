@@ -202,7 +202,7 @@ fn nothing_is_left_behind() {
         .expect("lab starts");
     let pid = lab.id();
     assert!(lab.wait().expect("lab ends").success());
-    assert_eq!(control_groups(pid), [PathBuf::new(); 0]);
+    assert_eq!(control_groups(pid), Vec::<PathBuf>::new());
     let left: Vec<_> = fs::read_dir(temporary.path())
         .expect("readable")
         .flatten()
@@ -287,7 +287,7 @@ fn an_interrupted_check_leaves_nothing() {
             assert!(next.wait().expect("lab ends").success());
         }
         assert!(!is_running(&seconds), "{signal:?}: its child runs on");
-        assert_eq!(control_groups(pid), [PathBuf::new(); 0], "{signal:?}");
+        assert_eq!(control_groups(pid), Vec::<PathBuf>::new(), "{signal:?}");
         let left: Vec<_> = fs::read_dir(temporary.path())
             .expect("readable")
             .flatten()
@@ -300,9 +300,15 @@ fn an_interrupted_check_leaves_nothing() {
 /// user shares files with nobody.
 fn grades_in_a_chroot_under_a_strict_umask() {
     let checkout = Checkout::new();
-    let args = "check first-probe --answer solutions/010-first-probe";
+    let answer = checkout.root().join("solutions/010-first-probe");
+    let args = [
+        "check",
+        "first-probe",
+        "--answer",
+        answer.to_str().expect("a path in UTF-8"),
+    ];
     // Builds, since the new root need not hold the tool chains' settings.
-    let built = checkout.lab(&args.split(' ').collect::<Vec<_>>());
+    let built = checkout.lab(&args);
     assert!(built.contains("[exit 0]"), "{built}");
     let script = r#"
         set -e
@@ -332,11 +338,11 @@ fn grades_in_a_chroot_under_a_strict_umask() {
         ])
         .arg(checkout.root().join("root"))
         .arg(env!("CARGO_BIN_EXE_lab"))
-        .args(args.split(' '))
+        .args(args)
         .env("PROBELAB_ROOT", checkout.root())
         .output()
         .expect("unshare runs");
-    let text = screen(&[args], &output);
+    let text = screen(&args, &output);
     assert!(
         text.contains("[exit 0]") && text.contains("10/10"),
         "{text}"

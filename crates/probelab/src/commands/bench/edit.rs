@@ -12,6 +12,7 @@ use std::{
 };
 
 use course::Lab;
+use labcheck::scratch::Scratch;
 use pgo::ruler;
 
 use super::{Measured, Row};
@@ -32,7 +33,7 @@ pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
     let course = site.course()?;
     let lab = course.find(LAB)?;
     let work =
-        tempfile::tempdir().or_infrastructure(|| "cannot make a folder to work in".to_owned())?;
+        Scratch::new("bench").or_infrastructure(|| "cannot make a folder to work in".to_owned())?;
     let source = fs::read_to_string(lab.solution.join(SOURCE))
         .or_infrastructure(|| "cannot read the solution".to_owned())?;
 

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use labcheck::scratch::Scratch;
 use pgo::ruler;
 
 use crate::trouble::{OrTrouble as _, Outcome, Trouble};
@@ -15,14 +16,14 @@ use crate::trouble::{OrTrouble as _, Outcome, Trouble};
 pub struct Arm {
     child: Child,
     address: String,
-    _data: tempfile::TempDir,
+    _data: Scratch,
 }
 
 impl Arm {
     /// Starts a store.
     pub fn start(store: &Path) -> Outcome<Self> {
         let data =
-            tempfile::tempdir().or_infrastructure(|| "cannot make a data folder".to_owned())?;
+            Scratch::new("tour").or_infrastructure(|| "cannot make a data folder".to_owned())?;
         let mut child = Command::new(store)
             .args(["serve", "--addr", "127.0.0.1:0", "--data"])
             .arg(data.path())

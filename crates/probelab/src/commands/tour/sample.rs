@@ -3,7 +3,7 @@
 
 use std::{ffi::OsStr, fs, time::Duration};
 
-use labcheck::prelude::*;
+use labcheck::{prelude::*, scratch::Scratch};
 
 /// Its name among the labs' checks.
 pub const SLUG: &str = "tour";
@@ -20,7 +20,7 @@ const LIMIT: u64 = 8 << 20;
 fn sample(lab: &mut Session) -> Result<(), Stop> {
     let store = lab.artifact("store")?;
     let load = lab.artifact("load")?;
-    let data = tempfile::tempdir().map_err(Failure::from)?;
+    let data = Scratch::new("tour").map_err(Failure::from)?;
     let own = labcheck::learner::LEARNER_UID;
     if labcheck::machine::is_root() {
         std::os::unix::fs::chown(data.path(), Some(own), Some(own)).map_err(Failure::from)?;
