@@ -6,8 +6,9 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
-    os::unix::process::CommandExt as _,
+    fs,
+    io::{self, Read as _, Write as _},
+    os::unix::{net::UnixStream, process::CommandExt as _},
     path::PathBuf,
     process::{Command, ExitCode},
 };
@@ -24,9 +25,6 @@ use crate::mounts;
 
 /// The hidden argument of `lab` that runs [`main`].
 pub(crate) const COMMAND: &str = "__enter";
-/// Printed on standard error before a message of [`main`]'s own, so that the runner can tell an
-/// infrastructure failure from what the learner's program prints.
-pub(crate) const MARK: &str = "\u{1}probelab-enter: ";
 
 /// What the child is to become.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,16 +51,29 @@ pub(crate) struct Identity {
 }
 
 /// Entry point of the child. Only returns when something failed.
-pub(crate) fn main(args: &[OsString]) -> ExitCode {
-    let outcome = args
-        .first()
-        .and_then(|json| json.to_str())
-        .ok_or_else(|| io::Error::other("no plan given"))
-        .and_then(|json| serde_json::from_str::<Entry>(json).map_err(io::Error::other))
-        .and_then(|entry| enter(&entry));
-    let Err(error) = outcome;
-    eprintln!("{MARK}{error}");
+///
+/// Standard input is a socket of the runner's. It brings the [`Entry`], and takes back why there
+/// will be no learner's program: the runner must be able to tell that from anything that the program
+/// itself may print.
+pub(crate) fn main() -> ExitCode {
+    let outcome = to_runner().and_then(|mut runner| {
+        let mut json = String::new();
+        runner.read_to_string(&mut json)?;
+        let entry: Entry = serde_json::from_str(&json).map_err(io::Error::other)?;
+        let Err(error) = enter(&entry);
+        runner.write_all(error.to_string().as_bytes())
+    });
+    if let Err(error) = outcome {
+        eprintln!("lab {COMMAND} is for `lab` itself: {error}");
+    }
     ExitCode::from(3)
+}
+
+/// The socket, moved to where the learner's program does not get it, with nothing left in its place.
+fn to_runner() -> io::Result<UnixStream> {
+    let runner = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?;
+    rustix::stdio::dup2_stdin(fs::File::open("/dev/null")?)?;
+    Ok(runner.into())
 }
 
 fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {

@@ -3,8 +3,12 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    io,
-    os::unix::process::ExitStatusExt as _,
+    io::{self, Read as _, Write as _},
+    net::Shutdown,
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::ExitStatusExt as _},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -203,19 +207,22 @@ impl Launch<'_> {
             }),
             cpu_seconds: u64::from(self.spec.seconds) + 5,
         };
-        let json = serde_json::to_string(&entry).map_err(io::Error::other)?;
+        let (runner, its_end) = UnixStream::pair()?;
         let adoption = cgroup.is_none().then(Adoption::begin);
         let mut child = Command::new("/proc/self/exe")
-            .args([enter::COMMAND, &json])
+            .arg(enter::COMMAND)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("LANG", "C.UTF-8")
             .envs(env)
-            .stdin(Stdio::null())
+            .stdin(OwnedFd::from(its_end))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| started("cannot start the learner's program", error))?;
+        let plan = serde_json::to_vec(&entry).map_err(io::Error::other)?;
+        (&runner).write_all(&plan)?;
+        runner.shutdown(Shutdown::Write)?;
         let limit = (self.spec.output_kib as usize) << 10;
         let stdout = Stream::read(child.stdout.take(), limit);
         let stderr = Stream::read(child.stderr.take(), limit);
@@ -225,6 +232,7 @@ impl Launch<'_> {
                 (adoption, session)
             }),
             child,
+            runner,
             status: None,
             left_behind: 0,
             stdout,
@@ -244,6 +252,8 @@ impl Launch<'_> {
 #[derive(Debug)]
 pub struct Learner {
     child: Child,
+    /// Says why the program could not be started; closed once it runs.
+    runner: UnixStream,
     /// Once it has ended, which is noticed by [`Learner::ended`].
     status: Option<ExitStatus>,
     /// Processes that were there when it had ended; they were ended.
@@ -394,7 +404,7 @@ impl Learner {
                     return Ok(());
                 }
                 let output = self.printed();
-                self.own_failure(&output)?;
+                self.own_failure()?;
                 output.no_refusal()?;
                 return Err(Failure::learner(format!(
                     "your program {} before it was ready. {}",
@@ -457,7 +467,7 @@ impl Learner {
         self.check_flood()?;
         let mut output = self.printed();
         output.left_behind = self.left_behind;
-        self.own_failure(&output)?;
+        self.own_failure()?;
         if !status.success() {
             output.no_refusal()?;
             return Err(Failure::learner(format!(
@@ -482,11 +492,14 @@ impl Learner {
         Ok((output, folder))
     }
 
-    /// Tells a failure of [`enter`] from one of the program.
-    fn own_failure(&self, output: &Output) -> Result<(), Failure> {
-        match output.stderr.strip_prefix(enter::MARK) {
-            Some(message) => Err(Failure::infrastructure(message.trim())),
-            None => Ok(()),
+    /// Tells a failure of [`enter`] from one of the program. For a child that has ended.
+    fn own_failure(&self) -> Result<(), Failure> {
+        let mut message = String::new();
+        (&self.runner).read_to_string(&mut message)?;
+        if message.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::infrastructure(message))
         }
     }
 

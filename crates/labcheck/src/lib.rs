@@ -62,7 +62,7 @@ pub type StepFn = fn(&mut session::Session) -> Result<(), verdict::Stop>;
 /// `None` when the arguments are a user's.
 pub fn internal_command(args: &[std::ffi::OsString]) -> Option<std::process::ExitCode> {
     match args.get(1)?.to_str()? {
-        enter::COMMAND => Some(enter::main(&args[2..])),
+        enter::COMMAND => Some(enter::main()),
         workload::COMMAND => Some(workload::main(&args[2..])),
         _ => None,
     }
