@@ -39,11 +39,25 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "#[path = {:?}]\nmod lab_{module};",
                 check.display().to_string()
             )?;
-            writeln!(table, "    ({slug:?}, lab_{module}::STEPS),")?;
+            // Read in earnest when the course is loaded; here only for whether there is a second table.
+            let declared = fs::read_to_string(lab.join("lab.toml")).unwrap_or_default();
+            let on_host = if declared
+                .lines()
+                .any(|line| line.trim() == "where = \"split\"")
+            {
+                format!("lab_{module}::ON_HOST")
+            } else {
+                "&[]".to_owned()
+            };
+            writeln!(
+                table,
+                "    ({slug:?}, labcheck::Checks {{ steps: lab_{module}::STEPS, on_host: {on_host} }}),"
+            )?;
+            println!("cargo:rerun-if-changed={}", lab.join("lab.toml").display());
         }
     }
     let text = format!(
-        "{modules}\n/// Steps by slug.\npub const ALL: &[(&str, labcheck::Steps)] = &[\n{table}];\n"
+        "{modules}\n/// Checks by slug.\npub const ALL: &[(&str, labcheck::Checks)] = &[\n{table}];\n"
     );
     fs::write(Path::new(&env::var("OUT_DIR")?).join("registry.rs"), text)?;
     Ok(())

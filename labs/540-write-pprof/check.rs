@@ -17,6 +17,7 @@ use samples::{Kernel, Report};
 use source::Source;
 
 pub const STEPS: Steps = &[("symbolise", symbolise), ("write", write)];
+pub const ON_HOST: Steps = &[("write", read_by_go)];
 
 const SYMBOLISE: &str = "src/symbolise.rs";
 const WRITE: &str = "src/write.rs";
@@ -96,7 +97,7 @@ fn symbolise(lab: &mut Session) -> Result<(), Stop> {
     lab.require("from-the-kernel", agrees)
 }
 
-/// The file is a pprof of what the kernel sampled, and Go's own tools read it as such.
+/// The file is a pprof of what the kernel sampled.
 fn write(lab: &mut Session) -> Result<(), Stop> {
     let order = Order::draw(lab);
     let source = Source::read(lab)?;
@@ -117,7 +118,7 @@ fn write(lab: &mut Session) -> Result<(), Stop> {
     });
     let lasted = kernel.lasted..clock.elapsed();
     let (bytes, profile) = lab.require("file", file)?;
-    lab.give(FILE, bytes.clone());
+    lab.give(FILE, bytes);
 
     let types: Vec<String> = profile
         .sample_types()
@@ -144,8 +145,16 @@ fn write(lab: &mut Session) -> Result<(), Stop> {
     });
     lab.require("usable", usable)?;
     let agrees = agree(&kernel.leaves, &by_leaf(&profile)).map_err(at_place);
-    lab.require("kernel-samples", agrees)?;
+    lab.require("kernel-samples", agrees)
+}
 
+/// Go's own tools read the file as what it is.
+fn read_by_go(lab: &mut Session) -> Result<(), Stop> {
+    let order = Order::draw(lab);
+    let source = Source::read(lab)?;
+    let bytes = lab.given(FILE)?.to_vec();
+    let place = lab.place(WRITE, "pub fn profile");
+    let at_place = |why: String| Failure::learner(format!("{why} Look at {place}."));
     let go = Go::as_owner_of(&lab.file(SOURCE))?;
     go.put(FILE, &bytes)?;
     for tool in ["pprof", "preprofile"] {

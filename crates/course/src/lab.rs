@@ -98,11 +98,14 @@ impl Lab {
 words! {
     /// Where a lab's checks run.
     pub enum Where {
+        /// On this machine or in a virtual machine, as `lab check --on` says.
+        Any = "any",
         /// In a virtual machine, always.
         Vm = "vm",
-        /// On this machine where that is allowed, else in a virtual machine.
+        /// On this machine, always: it needs the Go toolchain or honest timing, and no privilege.
         Host = "host",
-        /// The guest returns an artefact; the host runs the Go toolchain on trusted source.
+        /// As `any`, but what steps `check.rs` lists in `ON_HOST` is judged on this machine in the
+        /// end, from what the first part gave: the Go toolchain runs here, on trusted source.
         Split = "split",
     }
 }

@@ -81,7 +81,7 @@ fn whole(
     let part = part(&mut t, folder);
     let revision = t.int("revision", 1..=u32::MAX, "1").map_or(1, |r| r.value);
     let summary = t.text("summary", "\"A tracepoint program counts …\"");
-    let where_ = t.str("where", "\"host\"").and_then(|at| {
+    let where_ = t.str("where", "\"any\"").and_then(|at| {
         doc.choice(&at, "where", Where::WORDS)?;
         Where::from_word(at.value)
     });

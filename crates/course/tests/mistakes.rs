@@ -25,7 +25,7 @@ const IN_LAB_TOML: &[Mistake] = edits! {
     "missing-starter": "[starter]\nstep = \"count\"\nfails = \"counts-match\"\n" => "";
     "empty-text": "\"First probe\"" => "\" \"";
     "wrong-type-number": "part = 0" => "part = \"zero\"";
-    "wrong-type-string": "where = \"host\"" => "where = true";
+    "wrong-type-string": "where = \"any\"" => "where = true";
     "wrong-type-list": "edit = [\"ebpf/src/main.rs\"]" => "edit = \"ebpf/src/main.rs\"";
     "wrong-type-in-list": "\"--pid\", \"$PID\"" => "\"--pid\", 7";
     "wrong-type-table": "[needs]\nkernel = \"5.10\"\nprogram-types = [\"tracepoint\"]\ncapabilities = [\"bpf\", \"perfmon\"]\n" => "needs = 3\n";
@@ -40,7 +40,7 @@ const IN_LAB_TOML: &[Mistake] = edits! {
     "points-many": "points = 10" => "points = 1000";
     "minutes-many": "minutes = 15" => "minutes = 45";
     "part-differs": "part = 0" => "part = 2";
-    "unknown-where": "\"host\"" => "\"hots\"";
+    "unknown-where": "\"any\"" => "\"hots\"";
     "unknown-kind": "\"bpf-rust\"" => "\"bpf_rust\"";
     "unknown-capability": "\"perfmon\"" => "\"perfmom\"";
     "unknown-signal": "bpf = \"bpf\"" => "bpf = \"bpf\"\nstop = \"SIGKILL\"";

@@ -15,14 +15,15 @@ pub fn for_process(pid: u32) -> Result<Symbolizer, Error> {
     let mut problem = None;
     let symbolizer = Symbolizer::new(&parse_maps(&text)?, |entry| {
         let opened = candidates(pid, entry).into_iter().map(Binary::open);
-        let mut first_error = None;
+        // The last, since the best place is closed to most.
+        let mut last_error = None;
         for result in opened {
             match result {
                 Ok(binary) => return Some(binary),
-                Err(error) => first_error = first_error.or(Some(error)),
+                Err(error) => last_error = Some(error),
             }
         }
-        let what = first_error.map(|error| format!("{}: {error}", entry.path));
+        let what = last_error.map(|error| format!("{}: {error}", entry.path));
         problem = problem.take().or(what);
         None
     });

@@ -52,6 +52,16 @@ pub mod prelude {
 /// The steps of one lab, by id: what a `check.rs` exports as `STEPS`.
 pub type Steps = &'static [(&'static str, StepFn)];
 
+/// All checks of a lab.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
+    /// What drives the learner's program, on whatever machine the lab is checked.
+    pub steps: Steps,
+    /// What judges afterwards, on the learner's own machine, what a step of the same id gave with
+    /// [`session::Session::give`]: a `check.rs` exports it as `ON_HOST`.
+    pub on_host: Steps,
+}
+
 /// One step: drives the learner's program and records the outcome of each check of the step.
 pub type StepFn = fn(&mut session::Session) -> Result<(), verdict::Stop>;
 

@@ -36,8 +36,8 @@ pub fn kernel_version() -> (u16, u16) {
     parse_version(&release)
 }
 
-/// `6.18.44-cloud` is (6, 18); what has no number is 0.
-fn parse_version(release: &str) -> (u16, u16) {
+/// Major and minor of a release: `6.18.44-cloud` is (6, 18); what has no number is 0.
+pub fn parse_version(release: &str) -> (u16, u16) {
     let mut parts = release
         .split(|c: char| !c.is_ascii_digit())
         .map(|part| part.parse().unwrap_or(0));
@@ -87,6 +87,7 @@ struct Facts {
     tracefs: Option<&'static str>,
     cgroup2: bool,
     unprivileged_bpf: Option<String>,
+    perf_event_paranoid: Option<i32>,
     memlock_bytes: Option<u64>,
     resource_capability: bool,
     lockdown: String,
@@ -127,6 +128,8 @@ impl Facts {
             cgroup2: read("/proc/self/mountinfo")
                 .is_some_and(|mounts| mounts.contains(" - cgroup2 ")),
             unprivileged_bpf: read("/proc/sys/kernel/unprivileged_bpf_disabled"),
+            perf_event_paranoid: read("/proc/sys/kernel/perf_event_paranoid")
+                .and_then(|value| value.parse().ok()),
             memlock_bytes: rustix::process::getrlimit(rustix::process::Resource::Memlock).maximum,
             resource_capability: effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE),
             lockdown: read("/sys/kernel/security/lockdown").unwrap_or_default(),
@@ -228,6 +231,19 @@ impl Facts {
             // Labs give the capability, so nothing needs doing either way.
             say("unprivileged bpf", State::Good, sentence.to_owned(), "");
         }
+        // Debian's kernels know a third level, from which on CAP_PERFMON does not do.
+        let closed = self.perf_event_paranoid.is_some_and(|level| level > 2);
+        say(
+            "perf events",
+            if closed { State::Bad } else { State::Good },
+            if closed {
+                "closed to all but CAP_SYS_ADMIN (kernel.perf_event_paranoid is above 2)"
+            } else {
+                "open to programs with CAP_PERFMON"
+            }
+            .to_owned(),
+            "As root, until the next boot: sysctl kernel.perf_event_paranoid=2. Or use a virtual machine: `lab check --on vm`.",
+        );
         let enough =
             self.memlock_bytes.is_none_or(|bytes| bytes >= 64 << 20) || self.resource_capability;
         let charged = self.kernel < (5, 11);
@@ -283,6 +299,7 @@ mod tests {
             tracefs: Some("/sys/kernel/tracing"),
             cgroup2: true,
             unprivileged_bpf: Some("2".into()),
+            perf_event_paranoid: Some(2),
             memlock_bytes: None,
             resource_capability: true,
             lockdown: String::new(),
@@ -349,6 +366,14 @@ mod tests {
                 State::Bad,
                 Facts {
                     cgroup2: false,
+                    ..good()
+                },
+            ),
+            (
+                "perf events",
+                State::Bad,
+                Facts {
+                    perf_event_paranoid: Some(3),
                     ..good()
                 },
             ),

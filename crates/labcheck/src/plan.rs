@@ -32,6 +32,10 @@ pub struct Plan {
     /// Tell the learner's program the true answer in `$LAB_TRUTH`. Only for planted wrong
     /// answers, to prove that knowing the answer is not enough.
     pub tell_truth: bool,
+    /// Whether this is a machine that has no Go toolchain, so that what [`crate::Checks::on_host`]
+    /// does is left to [`crate::runner::finish_on_host`] on another one.
+    #[serde(default)]
+    pub guest: bool,
 }
 
 /// One step of a [`Plan`].

@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    Steps, ending, machine,
+    Checks, StepFn, Steps, ending, machine,
     plan::{Plan, PlannedStep},
     session::Session,
     verdict::{CheckResult, StepResult, Stop, Verdict},
 };
 
 /// Runs every step of `plan`, handing each result to `each` as soon as it is known.
-pub fn run(plan: &Plan, steps: Steps, mut each: impl FnMut(StepResult)) {
+pub fn run(plan: &Plan, checks: Checks, mut each: impl FnMut(StepResult)) {
     ending::clean_up_on_signals();
     let obstacle = if plan.privileged {
         machine::obstacle()
@@ -25,27 +25,77 @@ pub fn run(plan: &Plan, steps: Steps, mut each: impl FnMut(StepResult)) {
             Some(why) => {
                 StepResult::unreached(&step.id, Verdict::Error, why, step.checks.iter().cloned())
             }
-            None => run_step(plan, step, steps),
+            None => run_step(plan, step, checks),
         });
     }
 }
 
-fn run_step(plan: &Plan, step: &PlannedStep, steps: Steps) -> StepResult {
+fn run_step(plan: &Plan, step: &PlannedStep, checks: Checks) -> StepResult {
     let begin = Instant::now();
     let mut session = Session::new(plan, step);
-    let outcome = match steps.iter().find(|(id, _)| *id == step.id) {
+    let mut outcome = match find(checks.steps, step) {
         None => Err(Stop::Error(format!(
             "check.rs of {} has no step {}",
             plan.slug, step.id
         ))),
-        Some((_, function)) => catch_unwind(AssertUnwindSafe(|| function(&mut session)))
-            .unwrap_or_else(|panic| {
-                Err(Stop::Error(format!(
-                    "the check itself broke: {}",
-                    panic_text(&*panic)
-                )))
-            }),
+        Some(function) => carry_out(function, &mut session),
     };
+    let on_host = find(checks.on_host, step);
+    if let (Ok(()), Some(function), false) = (&outcome, on_host, plan.guest) {
+        session.start_again(plan, step);
+        outcome = carry_out(function, &mut session);
+    }
+    let to_be_finished = plan.guest && on_host.is_some();
+    result(step, session, outcome, begin, to_be_finished)
+}
+
+/// Does here what a guest could not: the second part of a step that passed there so far.
+pub fn finish_on_host(plan: &Plan, checks: Checks, first: StepResult) -> StepResult {
+    let step = plan.steps.iter().find(|step| step.id == first.id);
+    let (Some(step), Verdict::Pass) = (step, first.verdict) else {
+        return first;
+    };
+    let Some(function) = find(checks.on_host, step) else {
+        return first;
+    };
+    let begin = Instant::now();
+    let seconds = first.seconds;
+    let mut session = Session::new(plan, step);
+    session.results = first.checks;
+    session.results.retain(|check| check.verdict.is_some());
+    session.notes = first.notes;
+    session.artefacts = first.artefacts;
+    let outcome = carry_out(function, &mut session);
+    let mut result = result(step, session, outcome, begin, false);
+    result.seconds += seconds;
+    result
+}
+
+fn find(steps: Steps, step: &PlannedStep) -> Option<StepFn> {
+    steps
+        .iter()
+        .find(|(id, _)| *id == step.id)
+        .map(|(_, function)| *function)
+}
+
+fn carry_out(function: StepFn, session: &mut Session) -> Result<(), Stop> {
+    catch_unwind(AssertUnwindSafe(|| function(session))).unwrap_or_else(|panic| {
+        Err(Stop::Error(format!(
+            "the check itself broke: {}",
+            panic_text(&*panic)
+        )))
+    })
+}
+
+/// What a session came to. All declared checks must be there for a pass, unless they are
+/// `to_be_finished` elsewhere.
+fn result(
+    step: &PlannedStep,
+    session: Session,
+    outcome: Result<(), Stop>,
+    begin: Instant,
+    to_be_finished: bool,
+) -> StepResult {
     let (mut verdict, mut message) = match outcome {
         Ok(()) => (Verdict::Pass, String::new()),
         Err(Stop::Failed) => (Verdict::Fail, String::new()),
@@ -69,11 +119,13 @@ fn run_step(plan: &Plan, step: &PlannedStep, steps: Steps) -> StepResult {
     for id in &step.checks {
         match results.iter().position(|result| result.id == *id) {
             Some(at) => checks.push(results.swap_remove(at)),
-            None if verdict == Verdict::Pass => {
-                (verdict, message) = (
-                    Verdict::Error,
-                    format!("check.rs did not record {id}, which lab.toml declares"),
-                );
+            None => {
+                if verdict == Verdict::Pass && !to_be_finished {
+                    (verdict, message) = (
+                        Verdict::Error,
+                        format!("check.rs did not record {id}, which lab.toml declares"),
+                    );
+                }
                 checks.push(CheckResult {
                     id: id.clone(),
                     verdict: None,
@@ -81,12 +133,6 @@ fn run_step(plan: &Plan, step: &PlannedStep, steps: Steps) -> StepResult {
                     detail: String::new(),
                 });
             }
-            None => checks.push(CheckResult {
-                id: id.clone(),
-                verdict: None,
-                message: String::new(),
-                detail: String::new(),
-            }),
         }
     }
     StepResult {
@@ -131,14 +177,52 @@ mod tests {
             privileged: false,
             seed: 1,
             tell_truth: false,
+            guest: false,
         }
     }
 
     fn only(plan: &Plan, step: crate::StepFn) -> StepResult {
-        let steps: Steps = Box::leak(Box::new([("one", step)]));
+        results(plan, step, None)
+    }
+
+    fn results(plan: &Plan, step: StepFn, on_host: Option<StepFn>) -> StepResult {
+        let table = |step: StepFn| -> Steps { Box::leak(Box::new([("one", step)])) };
+        let checks = Checks {
+            steps: table(step),
+            on_host: on_host.map_or(&[], table),
+        };
         let mut results = Vec::new();
-        run(plan, steps, |result| results.push(result));
-        results.remove(0)
+        run(plan, checks, |result| results.push(result));
+        finish_on_host(plan, checks, results.remove(0))
+    }
+
+    /// A step in two parts comes to the same whether both are made on one machine or not.
+    #[test]
+    fn a_split_step_is_one_step() {
+        let first: StepFn = |session| {
+            let number = session.rng.between(1..=1 << 40);
+            session.give("number", number.to_le_bytes().to_vec());
+            session.require("a", Ok(()))
+        };
+        let second: StepFn = |session| {
+            let number = session.rng.between(1..=1 << 40).to_le_bytes();
+            let same = session.given("number")? == number;
+            session.require_that("b", same, || "other randomness".into())
+        };
+        let here = plan(&["a", "b"]);
+        let there = Plan {
+            guest: true,
+            ..here.clone()
+        };
+        for plan in [&here, &there] {
+            let result = results(plan, first, Some(second));
+            let verdicts: Vec<_> = result.checks.iter().map(|check| check.verdict).collect();
+            assert_eq!(verdicts, [Some(Verdict::Pass); 2], "{}", result.message);
+            assert_eq!(result.verdict, Verdict::Pass);
+        }
+        // What failed in the first part is not judged in the second.
+        let failed = results(&there, |_| Err(Stop::Failed), Some(second));
+        assert_eq!(failed.verdict, Verdict::Fail);
     }
 
     #[test]

@@ -135,6 +135,20 @@ impl<'a> Session<'a> {
         self.artefacts.insert(name.to_owned(), bytes);
     }
 
+    /// What the first part of the step gave under `name`.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when it gave nothing of that name.
+    pub fn given(&self, name: &str) -> Result<&[u8], Failure> {
+        let bytes = self.artefacts.get(name).map(Vec::as_slice);
+        bytes.ok_or_else(|| Failure::infrastructure(format!("the step gave no {name}")))
+    }
+
+    /// Makes the random choices the same again, for the second part of a step.
+    pub(crate) fn start_again(&mut self, plan: &Plan, step: &PlannedStep) {
+        self.rng = Rng::new(plan.seed, &step.id);
+    }
+
     /// A file of the tree that was built, relative to the lab's folder.
     pub fn file(&self, relative: &str) -> PathBuf {
         self.plan.tree.join(relative)

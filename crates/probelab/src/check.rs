@@ -21,6 +21,7 @@ use crate::{
     report::{LabReport, StepReport, Word},
     site::Site,
     trouble::Outcome,
+    vm::{self, On},
 };
 
 /// One lab to be checked.
@@ -38,6 +39,8 @@ pub struct Job<'a> {
     pub seed: u64,
     /// See [`Plan::tell_truth`].
     pub tell_truth: bool,
+    /// Which machine, and which kernel.
+    pub on: &'a On,
     /// Whether the command that gains privilege is announced and may ask for a password.
     pub interactive: bool,
 }
@@ -53,9 +56,9 @@ pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
         &format!("another check of {}", lab.slug),
     )?;
     let overlaid = course::overlay(lab, job.files.as_deref(), &tree)?;
-    let mut report = LabReport::error(lab, String::new());
+    let mut report = LabReport::error(lab, job.on, String::new());
     report.hash = overlaid.hash;
-    if let Some(why) = needs::lacking(lab) {
+    if let Some(why) = needs::lacking(lab, job.on) {
         report.verdict = Word::Skipped;
         report.message = why;
         return Ok(report);
@@ -107,7 +110,20 @@ pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
     let begin = Instant::now();
     if !ready.is_empty() {
         let plan = plan(job, &ready, artifacts, tree);
-        results.extend(run(&plan, job.interactive));
+        match job.on {
+            On::Native => results.extend(run(&plan, job.interactive)),
+            On::Vm(kernel) => match vm::run(site, &plan, kernel) {
+                Ok(found) => results.extend(found),
+                Err(trouble) => {
+                    let why = trouble.report.to_string();
+                    results.extend(
+                        ready
+                            .iter()
+                            .map(|step| unreached(step, Verdict::Error, &why)),
+                    );
+                }
+            },
+        }
     }
     report.check_seconds = begin.elapsed().as_secs_f64();
     for step in &steps {
@@ -166,6 +182,7 @@ fn plan(
         privileged: needs_privilege(lab),
         seed: job.seed,
         tell_truth: job.tell_truth,
+        guest: false,
     }
 }
 
@@ -217,14 +234,14 @@ pub fn run(plan: &Plan, interactive: bool) -> Vec<StepResult> {
     if plan.privileged && !machine::is_root() {
         return elevate::run(plan, interactive).unwrap_or_else(|why| all(&why));
     }
-    let Some(steps) = registry::steps(&plan.slug) else {
+    let Some(checks) = registry::checks(&plan.slug) else {
         return all(&format!(
             "this `lab` was built without the checks of {}",
             plan.slug
         ));
     };
     let mut results = Vec::new();
-    labcheck::runner::run(plan, steps, |result| results.push(result));
+    labcheck::runner::run(plan, checks, |result| results.push(result));
     results
 }
 

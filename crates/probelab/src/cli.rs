@@ -136,11 +136,28 @@ pub struct Check {
     /// Replay: the seed that a report names.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Where: on this machine, or in a virtual machine that needs no root and is thrown away.
+    #[arg(long, value_enum, default_value_t)]
+    pub on: Where,
+    /// Kernels for virtual machines: 5.10, 6.1, 6.12, newest, several with commas, all, or the path of
+    /// one of yours. Implies --on vm.
+    #[arg(long, value_name = "LIST")]
+    pub kernel: Option<String>,
     /// Show in full what explanations were drawn from, such as the verifier's log.
     #[arg(long)]
     pub raw: bool,
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// Where labs are checked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Where {
+    /// On this machine.
+    #[default]
+    Native,
+    /// In a virtual machine.
+    Vm,
 }
 
 /// How a report is printed.

@@ -20,7 +20,7 @@ pub const COMMAND: &str = "__run";
 /// A line from the process that runs as root.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Line {
+pub enum Line {
     /// It runs: what goes wrong from here on is not sudo's doing.
     Started,
     Result(Box<StepResult>),
@@ -121,13 +121,13 @@ pub fn main() -> ExitCode {
         }
     };
     say(Line::Started);
-    let Some(steps) = registry::steps(&plan.slug) else {
+    let Some(checks) = registry::checks(&plan.slug) else {
         say(Line::Failed(format!(
             "this `lab` was built without the checks of {}",
             plan.slug
         )));
         return ExitCode::from(3);
     };
-    labcheck::runner::run(&plan, steps, |result| say(Line::Result(Box::new(result))));
+    labcheck::runner::run(&plan, checks, |result| say(Line::Result(Box::new(result))));
     ExitCode::SUCCESS
 }

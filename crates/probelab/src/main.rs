@@ -17,12 +17,14 @@ mod report;
 mod site;
 mod trouble;
 mod versions;
+mod vm;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    vm::guest();
     let args: Vec<_> = std::env::args_os().collect();
     if let Some(exit) = link::called(&args).or_else(|| labcheck::internal_command(&args)) {
         return exit;

@@ -5,16 +5,17 @@ use std::env;
 use course::{ArtifactKind, Lab, Where};
 use labcheck::machine;
 
-use crate::build;
+use crate::{build, vm::On};
 
 /// What this machine lacks that the lab can't do without.
-pub fn lacking(lab: &Lab) -> Option<String> {
-    let (major, minor) = machine::kernel_version();
-    if lab.where_ == Where::Vm {
-        return Some(
-            "this lab runs only in a virtual machine, which this version of `lab` can't start yet"
-                .into(),
-        );
+pub fn lacking(lab: &Lab, on: &On) -> Option<String> {
+    let (major, minor) = machine::parse_version(&on.release());
+    let native = matches!(on, On::Native);
+    if lab.where_ == Where::Vm && native {
+        return Some("runs only in a virtual machine: `lab check --on vm`".into());
+    }
+    if lab.where_ == Where::Host && !native {
+        return Some("runs only on this machine itself: `lab check --on native`".into());
     }
     if let Some(needed) = lab.needs.kernel
         && (major, minor) < (needed.major, needed.minor)
@@ -23,7 +24,7 @@ pub fn lacking(lab: &Lab) -> Option<String> {
             "needs Linux {needed} or newer; this is {major}.{minor}"
         ));
     }
-    if lab.needs.btf && !machine::has_btf() {
+    if lab.needs.btf && native && !machine::has_btf() {
         return Some(
             "needs a kernel that describes its types; /sys/kernel/btf/vmlinux is missing".into(),
         );
@@ -36,11 +37,12 @@ pub fn lacking(lab: &Lab) -> Option<String> {
     {
         return Some(why);
     }
-    if let Some(option) = lab
-        .needs
-        .config
-        .iter()
-        .find(|option| machine::is_built_with(option) == Some(false))
+    if native
+        && let Some(option) = lab
+            .needs
+            .config
+            .iter()
+            .find(|option| machine::is_built_with(option) == Some(false))
     {
         return Some(format!("needs a kernel that is built with {option}"));
     }

@@ -12,7 +12,7 @@ pub const LAB: &str = r#"title = "First probe"
 part = 0
 revision = 1
 summary = "A tracepoint program counts the openat calls of one process."
-where = "host"
+where = "any"
 edit = ["ebpf/src/main.rs"]
 requires = []
 

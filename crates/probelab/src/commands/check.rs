@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use super::{progress, save};
 use crate::{
     check::{self, Job},
-    cli::{Check, Format},
+    cli::{self, Check, Format},
     report::{LabReport, Report, Word, human, junit},
     site::Site,
     trouble::{Outcome, Trouble},
+    vm::{self, On},
 };
 
 /// Runs the command.
@@ -23,13 +24,23 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
     let started = Timestamp::now().to_string();
     let mut reports = Vec::new();
     let mut refused = None;
-    let several = labs.len() > 1;
-    for lab in labs {
-        let report = match one(site, lab, options, seed) {
+    let places = match (&options.kernel, options.on) {
+        (None, cli::Where::Native) => vec![On::Native],
+        (kernels, _) => vm::kernels(site, kernels.as_deref().unwrap_or("newest"))?
+            .into_iter()
+            .map(On::Vm)
+            .collect(),
+    };
+    let several = labs.len() * places.len() > 1;
+    let pairs = labs
+        .iter()
+        .flat_map(|lab| places.iter().map(move |on| (*lab, on)));
+    for (lab, on) in pairs {
+        let report = match one(site, lab, on, options, seed) {
             // One folder that can't be taken says nothing about the others.
             Err(trouble) if several => {
                 refused = Some(trouble.exit);
-                LabReport::error(lab, trouble.report.to_string())
+                LabReport::error(lab, on, trouble.report.to_string())
             }
             other => other?,
         };
@@ -114,7 +125,7 @@ fn chosen<'a>(
     Ok(labs)
 }
 
-fn one(site: &Site, lab: &Lab, options: &Check, seed: u64) -> Outcome<LabReport> {
+fn one(site: &Site, lab: &Lab, on: &On, options: &Check, seed: u64) -> Outcome<LabReport> {
     let (files, variant): (PathBuf, String) = match &options.answer {
         Some(dir) => {
             let dir = check::answer_folder(dir)?;
@@ -148,6 +159,7 @@ fn one(site: &Site, lab: &Lab, options: &Check, seed: u64) -> Outcome<LabReport>
     check::check(&Job {
         site,
         lab,
+        on,
         shown_as: site.shown(&files),
         files: Some(files),
         variant,

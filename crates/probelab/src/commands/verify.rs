@@ -13,6 +13,7 @@ use crate::{
     report::{LabReport, Word},
     site::Site,
     trouble::{Exit, Outcome},
+    vm::On,
 };
 
 /// One thing to prove.
@@ -50,6 +51,7 @@ pub fn run(site: &Site, names: &[String], seed: Option<u64>) -> Outcome {
                 step: case.step,
                 seed,
                 tell_truth: case.tell_truth,
+                on: &On::Native,
                 interactive: console::user_attended(),
             })?;
             let outcome = judge(&case, &report);

@@ -52,7 +52,8 @@ fn suite(out: &mut String, report: &Report, lab: &LabReport, id: usize) {
         ("of", lab.of.to_string()),
         ("verdict", lab.verdict.word().to_owned()),
         ("revision", lab.revision.to_string()),
-        ("kernel", report.machine.kernel.clone()),
+        ("on", lab.on.clone()),
+        ("kernel", lab.kernel.clone()),
         ("seed", report.seed.to_string()),
         ("hash", lab.hash.clone()),
     ] {

@@ -7,7 +7,7 @@ use labcheck::verdict::{StepResult, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::trouble::Exit;
+use crate::{trouble::Exit, vm::On};
 
 /// Name and version of the format. A field may be added in v1; none changes its meaning.
 pub const SCHEMA: &str = "probelab/report/v1";
@@ -42,15 +42,13 @@ pub struct Report {
     pub labs: Vec<LabReport>,
 }
 
-/// The machine.
+/// The machine that `lab` ran on.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Machine {
     /// `uname -r`.
     pub kernel: String,
     /// `x86_64` or `aarch64`.
     pub arch: String,
-    /// How the checks ran: `native`.
-    pub on: String,
 }
 
 /// One lab on one kernel.
@@ -60,6 +58,10 @@ pub struct LabReport {
     pub lab: String,
     /// Its title.
     pub title: String,
+    /// Where it was checked: `native` or `vm`.
+    pub on: String,
+    /// The kernel that it was checked on, as `uname -r` says.
+    pub kernel: String,
     /// Its revision.
     pub revision: u32,
     /// blake3 (hex) of the learner's files, names and bytes.
@@ -221,9 +223,11 @@ impl StepReport {
 
 impl LabReport {
     /// A lab of which nothing is known but why.
-    pub fn error(lab: &course::Lab, message: String) -> Self {
+    pub fn error(lab: &course::Lab, on: &On, message: String) -> Self {
         Self {
             lab: lab.slug.to_string(),
+            on: on.word().to_owned(),
+            kernel: on.release(),
             title: lab.title.clone(),
             revision: lab.revision,
             hash: String::new(),
@@ -257,12 +261,8 @@ impl Report {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             started,
             machine: Machine {
-                kernel: rustix::system::uname()
-                    .release()
-                    .to_string_lossy()
-                    .into_owned(),
+                kernel: On::Native.release(),
                 arch: std::env::consts::ARCH.to_owned(),
-                on: "native".to_owned(),
             },
             seed,
             verdict: Word::worst(labs.iter().map(|lab| lab.verdict)),

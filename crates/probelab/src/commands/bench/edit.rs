@@ -22,6 +22,7 @@ use crate::{
     site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
     versions,
+    vm::On,
 };
 
 /// A solved lab with one BPF program and a user-space side, as most are.
@@ -145,6 +146,7 @@ fn checked(site: &Site, lab: &Lab, answer: &Path) -> Outcome<(f64, f64, f64)> {
         step: None,
         seed: 1,
         tell_truth: false,
+        on: &On::Native,
         interactive: false,
     })?;
     let seconds = begin.elapsed().as_secs_f64();

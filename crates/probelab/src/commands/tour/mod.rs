@@ -26,6 +26,7 @@ use crate::{
     report::{Word, human},
     site::Site,
     trouble::{Exit, OrTrouble as _, Outcome, Trouble},
+    vm::On,
 };
 
 /// The lab that is graded first, and the one whose solution samples.
@@ -143,6 +144,7 @@ fn grade(site: &Site, lab: &Lab, files: Option<PathBuf>, variant: &str) -> Outco
             step: None,
             seed: fastrand::u64(..1 << 32),
             tell_truth: false,
+            on: &On::Native,
             interactive: true,
         })
     })?;
@@ -238,6 +240,7 @@ fn profile(site: &Site, lab: &Lab, store: &Path, load: &Path) -> Outcome<Vec<u8>
         privileged: true,
         seed: 1,
         tell_truth: false,
+        guest: false,
     };
     let mut results = spinning(&format!("{} s of load, sampled", sample::SECONDS), || {
         Ok(check::run(&plan, true))

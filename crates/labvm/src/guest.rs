@@ -1,0 +1,272 @@
+//! The first process of a guest: makes the machine usable, takes a job from the host, runs it in a
+//! child, passes on what that prints, and switches the machine off.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Write as _},
+    os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rustix::{
+    mount::{MountFlags, mount},
+    process::{Pid, Resource, Rlimit, WaitOptions, setrlimit, wait},
+    system::{RebootCommand, init_module, reboot},
+    time::{ClockId, Timespec, clock_settime},
+};
+
+use crate::{
+    initramfs::MODULES,
+    protocol::{self, FromGuest, Job, ToGuest},
+};
+
+/// Bytes of randomness that a job brings.
+pub const ENTROPY: usize = 64;
+/// The port's name on both sides.
+pub const PORT: &str = "probelab";
+
+/// Whether this process is to be a guest's first one.
+pub fn is_first_process() -> bool {
+    rustix::process::getpid() == Pid::INIT && Path::new("/modules").is_dir()
+}
+
+/// Runs as the first process. `runner` is the command that the job's plan is given to, without the
+/// program, which is this one. Never returns: the machine is off in the end.
+pub fn main(runner: &str) -> ! {
+    if let Err(error) = serve(runner) {
+        eprintln!("probelab guest: {error}");
+    }
+    let _ = io::stderr().flush();
+    rustix::fs::sync();
+    let _ = reboot(RebootCommand::PowerOff);
+    // If even that fails the kernel panics, which the host sees.
+    std::process::exit(1)
+}
+
+fn serve(runner: &str) -> io::Result<()> {
+    prepare().map_err(|error| io::Error::other(format!("cannot prepare the machine: {error}")))?;
+    let port = open_port()?;
+    let host = Host {
+        port: Arc::new(Mutex::new(port.try_clone()?)),
+    };
+    host.say(&FromGuest::Hello { release: release() })?;
+    let outcome = take_job(port).and_then(|job| run(&host, &job, runner));
+    if let Err(error) = &outcome {
+        host.say(&FromGuest::Broken {
+            why: error.to_string(),
+        })?;
+    }
+    outcome
+}
+
+/// The connection to the host, shared with the thread that shows that we are alive.
+#[derive(Clone)]
+struct Host {
+    port: Arc<Mutex<File>>,
+}
+
+impl Host {
+    fn say(&self, what: &FromGuest) -> io::Result<()> {
+        let mut port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
+        protocol::send_to_host(&mut *port, what)
+    }
+}
+
+fn release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// File systems, limits, modules, control groups, the loopback device.
+fn prepare() -> io::Result<()> {
+    for (kind, place, options) in [
+        ("proc", "/proc", None),
+        ("sysfs", "/sys", None),
+        ("devtmpfs", "/dev", None),
+        ("tmpfs", "/run", Some(c"mode=0755")),
+        ("tmpfs", "/tmp", Some(c"mode=1777")),
+        ("tracefs", "/sys/kernel/tracing", None),
+        ("debugfs", "/sys/kernel/debug", None),
+        ("bpf", "/sys/fs/bpf", None),
+        ("cgroup2", "/sys/fs/cgroup", None),
+    ] {
+        mount(kind, place, kind, MountFlags::empty(), options)
+            .map_err(|error| io::Error::new(error.kind(), format!("{place}: {error}")))?;
+    }
+    fs::create_dir_all("/dev/shm")?;
+    fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777))?;
+    // Before 5.11 BPF maps are charged to it, and 64 KiB are too few.
+    setrlimit(
+        Resource::Memlock,
+        Rlimit {
+            current: None,
+            maximum: None,
+        },
+    )?;
+    // Debian's kernels begin with 3, at which CAP_PERFMON is not enough to open an event.
+    fs::write("/proc/sys/kernel/perf_event_paranoid", "2")?;
+    for file in fs::read_to_string(Path::new(MODULES).join("order"))
+        .unwrap_or_default()
+        .lines()
+    {
+        load(file)?;
+    }
+    // Those that the kernel has; a learner's group takes its limits from them.
+    for controller in ["+cpu", "+memory", "+pids"] {
+        let _ = fs::write("/sys/fs/cgroup/cgroup.subtree_control", controller);
+    }
+    Ok(())
+}
+
+/// Loads a module; one that is there already is no error.
+fn load(file: &str) -> io::Result<()> {
+    let path = Path::new(MODULES).join(file);
+    match init_module(&fs::read(&path)?, c"") {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(io::Error::other(format!("the module {file}: {error}"))),
+    }
+}
+
+/// The virtio port with our name. It appears a moment after its driver.
+fn open_port() -> io::Result<File> {
+    for _ in 0..2000 {
+        for entry in fs::read_dir("/sys/class/virtio-ports")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if fs::read_to_string(entry.path().join("name")).is_ok_and(|name| name.trim() == PORT) {
+                let path = PathBuf::from("/dev").join(entry.file_name());
+                return OpenOptions::new().read(true).write(true).open(path);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(io::Error::other("there is no connection to the host"))
+}
+
+/// Reads the job, and lays out its files.
+fn take_job(port: File) -> io::Result<Job> {
+    let mut port = BufReader::with_capacity(1 << 16, port);
+    let mut job = None;
+    loop {
+        match protocol::next_of_host(&mut port).map_err(io::Error::other)? {
+            ToGuest::Job(found) => job = Some(found),
+            ToGuest::File(file) => {
+                let path = Path::new(&file.path);
+                if let Some(folder) = path.parent() {
+                    fs::create_dir_all(folder)?;
+                }
+                fs::write(path, &file.bytes)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(file.mode))?;
+            }
+            ToGuest::Go => break,
+        }
+    }
+    job.ok_or_else(|| io::Error::other("the host sent no job"))
+}
+
+/// Before anything else runs: a guest that was restored has the randomness and the time of when it
+/// was saved, as all its copies have.
+fn freshen(job: &Job) -> io::Result<()> {
+    /// `struct rand_pool_info` and ioctl numbers (include/uapi/linux/random.h).
+    #[repr(C)]
+    struct Pool {
+        bits: libc::c_int,
+        bytes: libc::c_int,
+        buffer: [u8; ENTROPY],
+    }
+    const ADD: libc::c_ulong = 0x4008_5203;
+    const RESEED: libc::c_ulong = 0x5207;
+
+    let mut pool = Pool {
+        bits: ENTROPY as libc::c_int * 8,
+        bytes: ENTROPY as libc::c_int,
+        buffer: [0; ENTROPY],
+    };
+    let given = job.entropy.get(..ENTROPY);
+    pool.buffer.copy_from_slice(
+        given.ok_or_else(|| io::Error::other("the host sent too little entropy"))?,
+    );
+    let generator = File::open("/dev/urandom")?;
+    // SAFETY: the structure is laid out as the kernel wants it, and lives until the calls return.
+    let outcomes = unsafe {
+        [
+            libc::ioctl(generator.as_raw_fd(), ADD as _, &raw const pool),
+            libc::ioctl(generator.as_raw_fd(), RESEED as _),
+        ]
+    };
+    // RNDRESEEDCRNG is from Linux 4.17 on, which is older than any kernel here.
+    if outcomes.contains(&-1) {
+        return Err(io::Error::last_os_error());
+    }
+    let (seconds, nanoseconds) = job.time;
+    clock_settime(
+        ClockId::Realtime,
+        Timespec {
+            tv_sec: seconds,
+            tv_nsec: nanoseconds,
+        },
+    )?;
+    Ok(())
+}
+
+fn run(host: &Host, job: &Job, runner: &str) -> io::Result<()> {
+    freshen(job)?;
+    for module in &job.modules {
+        load(module)?;
+    }
+    let mut child = Command::new("/proc/self/exe")
+        .arg(runner)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", "/root")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let beat = host.clone();
+    let nonce = job.nonce.clone();
+    std::thread::spawn(move || {
+        let alive = FromGuest::Alive { nonce };
+        while beat.say(&alive).is_ok() {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    let input = child.stdin.take();
+    let plan = job.plan.clone();
+    std::thread::spawn(move || input.map(|mut input| input.write_all(plan.as_bytes())));
+    let mut lines = 0;
+    if let Some(output) = child.stdout.take() {
+        for text in BufReader::new(output).lines() {
+            host.say(&FromGuest::Line {
+                nonce: job.nonce.clone(),
+                number: lines,
+                text: text?,
+            })?;
+            lines += 1;
+        }
+    }
+    let status = reap_until(&child)?;
+    host.say(&FromGuest::Done {
+        nonce: job.nonce.clone(),
+        lines,
+        status,
+    })
+}
+
+/// Waits for `child`, and for whatever else has ended: nobody else will.
+fn reap_until(child: &Child) -> io::Result<Option<i32>> {
+    let ours = Pid::from_child(child);
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == ours => return Ok(status.exit_status()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

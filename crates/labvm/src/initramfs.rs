@@ -1,0 +1,139 @@
+//! The guest's first file system: `lab` as its first process, the libraries of learners' programs,
+//! the modules that bring up the connection to the host.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use cpio::newc::{Builder, trailer};
+
+use crate::{Error, error::While as _, libraries, modules};
+
+/// What carries virtio-serial where it is not built in: Linux before 6.12.
+const CONNECTION: [&str; 2] = ["virtio_pci", "virtio_console"];
+/// Kinds of files (inode(7)).
+const FOLDER: u32 = 0o040_000;
+const FILE: u32 = 0o100_000;
+/// Where modules are in the guest.
+pub const MODULES: &str = "/modules";
+
+/// What goes into a guest.
+#[derive(Debug)]
+pub struct Contents<'a> {
+    /// The program that is to be its first process.
+    pub init: &'a Path,
+    /// Programs whose libraries must be there.
+    pub programs: Vec<&'a Path>,
+    /// The kernel's modules, and those to bring along.
+    pub modules: Option<&'a Path>,
+    pub wanted_modules: Vec<&'a str>,
+}
+
+/// An archive that is on disk.
+#[derive(Clone, Debug)]
+pub struct Initramfs {
+    /// The file (cpio, "newc", not packed).
+    pub file: PathBuf,
+    /// Of everything in it: BLAKE3, hexadecimal.
+    pub hash: String,
+}
+
+/// Makes the archive in the folder `cache`, unless it is there already.
+///
+/// # Errors
+/// When something that belongs into it is missing, or there is no room.
+pub fn make(contents: &Contents<'_>, cache: &Path) -> Result<Initramfs, Error> {
+    let mut archive = Archive::default();
+    for folder in [
+        "dev", "proc", "sys", "run", "tmp", "job", "modules", "etc", "root",
+    ] {
+        archive.folder(folder);
+    }
+    archive.file_of("init", contents.init, 0o755)?;
+    let programs = contents.programs.iter().copied();
+    for (path, file) in libraries::of(programs.chain([contents.init]))? {
+        archive.file_of(path.to_string_lossy().trim_start_matches('/'), &file, 0o755)?;
+    }
+    archive.file(
+        "etc/passwd",
+        b"root:x:0:0:root:/root:/bin/sh\nlearner:x:61777:61777::/tmp:/bin/sh\n",
+        0o644,
+    );
+    if let Some(folder) = contents.modules {
+        let names: Vec<&str> = CONNECTION
+            .iter()
+            .chain(&contents.wanted_modules)
+            .copied()
+            .collect();
+        let mut order = String::new();
+        for module in modules::gather(folder, &names)? {
+            let name = format!("{}.ko", module.name);
+            archive.file(&format!("modules/{name}"), &module.bytes, 0o644);
+            order += &name;
+            order.push('\n');
+        }
+        archive.file("modules/order", order.as_bytes(), 0o644);
+    }
+    archive.keep(cache)
+}
+
+#[derive(Default)]
+struct Archive {
+    bytes: Vec<u8>,
+    folders: BTreeSet<String>,
+    inodes: u32,
+}
+
+impl Archive {
+    fn entry(&mut self, name: &str, mode: u32, content: &[u8]) {
+        self.inodes += 1;
+        let builder = Builder::new(name).mode(mode).ino(self.inodes).nlink(1);
+        let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        let written = (|| -> io::Result<()> {
+            let mut writer = builder.write(&mut self.bytes, length);
+            writer.write_all(content)?;
+            writer.finish().map(|_| ())
+        })();
+        // Into memory, which takes it.
+        debug_assert!(written.is_ok());
+    }
+
+    fn folder(&mut self, name: &str) {
+        if self.folders.insert(name.to_owned()) {
+            if let Some((above, _)) = name.rsplit_once('/') {
+                self.folder(above);
+            }
+            self.entry(name, FOLDER | 0o755, &[]);
+        }
+    }
+
+    fn file(&mut self, name: &str, content: &[u8], mode: u32) {
+        if let Some((above, _)) = name.rsplit_once('/') {
+            self.folder(above);
+        }
+        self.entry(name, FILE | mode, content);
+    }
+
+    fn file_of(&mut self, name: &str, from: &Path, mode: u32) -> Result<(), Error> {
+        let content = fs::read(from).while_(|| format!("cannot read {}", from.display()))?;
+        self.file(name, &content, mode);
+        Ok(())
+    }
+
+    fn keep(mut self, cache: &Path) -> Result<Initramfs, Error> {
+        trailer(&mut self.bytes).while_(|| "cannot end the archive".to_owned())?;
+        let hash = blake3::hash(&self.bytes).to_hex().to_string();
+        let file = cache.join(format!("initramfs-{}.cpio", &hash[..16]));
+        if !file.exists() {
+            let what = || format!("cannot write {}", file.display());
+            fs::create_dir_all(cache).while_(what)?;
+            let mut aside = tempfile::NamedTempFile::new_in(cache).while_(what)?;
+            aside.write_all(&self.bytes).while_(what)?;
+            aside.persist(&file).while_(what)?;
+        }
+        Ok(Initramfs { file, hash })
+    }
+}

@@ -1,0 +1,19 @@
+//! Throwaway virtual machines to run checks in: Debian's kernels, a guest whose first process is
+//! `lab` itself, and the host's side of it.
+
+pub mod apt;
+pub mod error;
+pub mod guest;
+pub mod host;
+pub mod initramfs;
+pub mod kernels;
+mod libraries;
+mod modules;
+pub mod outcome;
+mod package;
+pub mod protocol;
+pub mod qemu;
+mod unpack;
+mod vmlinux;
+
+pub use error::Error;

@@ -1,0 +1,130 @@
+//! The shared libraries of programs, found as the dynamic linker finds them, to be put into a guest.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use object::{
+    Endianness, FileKind,
+    elf::{FileHeader64, PT_INTERP},
+    read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _},
+};
+
+use crate::{Error, error::While as _};
+
+/// The libraries and the dynamic linker of `programs`: for each, the path that the program will look
+/// for it at, and the file on this machine.
+///
+/// # Errors
+/// When a library is not found.
+pub fn of<'a>(
+    programs: impl IntoIterator<Item = &'a Path>,
+) -> Result<BTreeSet<(PathBuf, PathBuf)>, Error> {
+    let mut found = BTreeSet::new();
+    let mut queue: Vec<PathBuf> = programs.into_iter().map(Path::to_path_buf).collect();
+    let mut seen: BTreeSet<PathBuf> = queue.iter().cloned().collect();
+    while let Some(program) = queue.pop() {
+        let needs = needs(&program)?;
+        let libraries = needs.libraries.iter().map(|name| {
+            places()
+                .into_iter()
+                .map(|folder| folder.join(name))
+                .find(|path| path.is_file())
+                .ok_or_else(|| {
+                    Error::new(
+                        format!(
+                            "{} needs the library {name}, which is not here",
+                            program.display()
+                        ),
+                        "install it, or build the program again",
+                    )
+                })
+        });
+        for path in libraries.chain(needs.interpreter.map(Ok)) {
+            let path = path?;
+            let file =
+                fs::canonicalize(&path).while_(|| format!("cannot read {}", path.display()))?;
+            if seen.insert(path.clone()) {
+                queue.push(file.clone());
+            }
+            found.insert((path, file));
+        }
+    }
+    Ok(found)
+}
+
+/// Where libraries are, as ld.so(8) has it on Debian.
+fn places() -> Vec<PathBuf> {
+    let arch = env::consts::ARCH;
+    [
+        format!("/lib/{arch}-linux-gnu"),
+        format!("/usr/lib/{arch}-linux-gnu"),
+        "/lib64".to_owned(),
+        "/lib".to_owned(),
+        "/usr/lib".to_owned(),
+    ]
+    .into_iter()
+    .map(PathBuf::from)
+    .collect()
+}
+
+#[derive(Default)]
+struct Needs {
+    interpreter: Option<PathBuf>,
+    libraries: Vec<String>,
+}
+
+/// What a program asks the dynamic linker for; nothing, if it is no 64-bit ELF file.
+fn needs(program: &Path) -> Result<Needs, Error> {
+    let bytes = fs::read(program).while_(|| format!("cannot read {}", program.display()))?;
+    if !matches!(FileKind::parse(bytes.as_slice()), Ok(FileKind::Elf64)) {
+        return Ok(Needs::default());
+    }
+    parse(&bytes).while_(|| format!("{} is a damaged program", program.display()))
+}
+
+fn parse(bytes: &[u8]) -> object::Result<Needs> {
+    let header = FileHeader64::<Endianness>::parse(bytes)?;
+    let endian = header.endian()?;
+    let mut needs = Needs::default();
+    for segment in header.program_headers(endian, bytes)? {
+        if segment.p_type(endian) == PT_INTERP
+            && let Ok(Some(path)) = segment.interpreter(endian, bytes)
+        {
+            needs.interpreter = Some(PathBuf::from(String::from_utf8_lossy(path).into_owned()));
+        }
+    }
+    let sections = header.sections(endian, bytes)?;
+    if let Some((entries, strings)) = sections.dynamic(endian, bytes)? {
+        let strings = sections.strings(endian, bytes, strings)?;
+        for entry in entries {
+            if entry.tag(endian) == object::elf::DT_NEEDED {
+                let name = entry.string(endian, strings)?;
+                needs
+                    .libraries
+                    .push(String::from_utf8_lossy(name).into_owned());
+            }
+        }
+    }
+    Ok(needs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_comes_with_libc_and_its_linker() {
+        let found = of([Path::new("/bin/sh")]).expect("libraries");
+        let has = |text: &str| {
+            found
+                .iter()
+                .any(|(path, _)| path.to_string_lossy().contains(text))
+        };
+        assert!(has("libc.so.6") && has("/ld-linux"), "{found:?}");
+        assert!(found.iter().all(|(_, file)| file.is_file()));
+        assert!(of([Path::new("/etc/passwd")]).expect("none").is_empty());
+    }
+}

@@ -1,0 +1,293 @@
+//! One QEMU process: started, listened to, and ended with us however we end.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt as _},
+    },
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+};
+
+use command_fds::{CommandFdExt as _, FdMapping};
+
+use crate::{Error, guest::PORT, initramfs::Initramfs, kernels::Ready};
+
+/// Descriptors of QEMU's that are ends of ours.
+const PORT_FD: i32 = 3;
+const QMP_FD: i32 = 4;
+
+/// How fast guests run: with the processor's help, or every instruction in software.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Accelerator {
+    /// The kernel's virtual machines.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+}
+
+/// What a machine is made of.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    pub kernel: &'a Ready,
+    pub initramfs: &'a Initramfs,
+    pub accelerator: Accelerator,
+    /// MiB.
+    pub memory: u32,
+    /// Whether unsigned modules, and the like, are kept out (kernel_lockdown(7)).
+    pub lockdown: bool,
+}
+
+/// A QEMU process. Dropping it ends it.
+#[derive(Debug)]
+pub struct Qemu {
+    child: Child,
+    /// The connection to the guest's first process.
+    pub port: UnixStream,
+    /// QEMU's own, by which it tells how the guest ended (QMP).
+    pub qmp: UnixStream,
+    /// What the guest's kernel prints.
+    pub console: Option<std::process::ChildStdout>,
+    /// What QEMU itself complains of.
+    pub complaints: Option<std::process::ChildStderr>,
+}
+
+/// The program for guests of this machine's architecture.
+pub fn program() -> &'static str {
+    if cfg!(target_arch = "aarch64") {
+        "qemu-system-aarch64"
+    } else {
+        "qemu-system-x86_64"
+    }
+}
+
+impl Machine<'_> {
+    fn arguments(&self) -> Vec<OsString> {
+        let mut append = String::from(
+            "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check lsm=landlock,lockdown,yama,apparmor,bpf",
+        );
+        if self.lockdown {
+            append += " lockdown=integrity";
+        }
+        let (accelerator, cpu) = match self.accelerator {
+            Accelerator::Kvm => ("kvm", "host"),
+            // cmpxchg16b under TCG makes some kernels oops.
+            Accelerator::Tcg => ("tcg", "max,-cx16"),
+        };
+        let memory = self.memory.to_string();
+        let port = format!("socket,id=port,fd={PORT_FD}");
+        let qmp = format!("socket,id=qmp,fd={QMP_FD}");
+        let own = format!("virtserialport,chardev=port,name={PORT}");
+        let mut args: Vec<OsString> = [
+            "-M",
+            "pc",
+            "-accel",
+            accelerator,
+            "-cpu",
+            cpu,
+            "-m",
+            &memory,
+            "-smp",
+            "1",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-nic",
+            "none",
+            "-no-reboot",
+            "-serial",
+            "stdio",
+            "-device",
+            "virtio-serial-pci",
+            "-chardev",
+            &port,
+            "-device",
+            &own,
+            "-chardev",
+            &qmp,
+            "-mon",
+            "chardev=qmp,mode=control",
+            "-append",
+            &append,
+        ]
+        .map(OsString::from)
+        .into();
+        args.extend(["-kernel".into(), self.kernel.vmlinux.clone().into()]);
+        args.extend(["-initrd".into(), self.initramfs.file.clone().into()]);
+        args
+    }
+
+    /// Starts the machine.
+    ///
+    /// # Errors
+    /// When QEMU is not there.
+    pub fn start(&self) -> Result<Qemu, Error> {
+        let failed = |error: io::Error| {
+            Error::new(
+                format!("cannot start {}: {error}", program()),
+                "`./lab setup --all` installs it",
+            )
+        };
+        let (port, its_port) = UnixStream::pair().map_err(failed)?;
+        let (qmp, its_qmp) = UnixStream::pair().map_err(failed)?;
+        let mut command = Command::new(program());
+        command
+            .args(self.arguments())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Away from the terminal: its Ctrl-C is for us, and we end QEMU.
+            .process_group(0);
+        command
+            .fd_mappings(vec![
+                FdMapping {
+                    parent_fd: OwnedFd::from(its_port),
+                    child_fd: PORT_FD,
+                },
+                FdMapping {
+                    parent_fd: OwnedFd::from(its_qmp),
+                    child_fd: QMP_FD,
+                },
+            ])
+            .map_err(|error| failed(io::Error::other(error)))?;
+        let mut child = spawn(command).map_err(failed)?;
+        Ok(Qemu {
+            console: child.stdout.take(),
+            complaints: child.stderr.take(),
+            child,
+            port,
+            qmp,
+        })
+    }
+}
+
+impl Qemu {
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends it.
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts a process that is killed when this one ends, even by SIGKILL.
+///
+/// The kernel sends that signal when the *thread* ends that made the process (prctl(2),
+/// `PR_SET_PDEATHSIG`), so all are made by one thread that lasts as long as we do.
+fn spawn(mut command: Command) -> io::Result<Child> {
+    use std::sync::OnceLock;
+    type Order = (Command, mpsc::Sender<io::Result<Child>>);
+    static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+
+    let us = rustix::process::getpid();
+    // SAFETY: both calls are plain system calls, which may be made between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            // We may have ended before it took effect.
+            if rustix::process::getppid() == Some(us) {
+                Ok(())
+            } else {
+                Err(io::Error::other("its parent is gone"))
+            }
+        });
+    }
+    let spawner = SPAWNER.get_or_init(|| {
+        let (orders, incoming) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in incoming {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        orders
+    });
+    let (answer, child) = mpsc::channel();
+    let gone = |_| io::Error::other("the thread that starts machines is gone");
+    spawner
+        .send((command, answer))
+        .map_err(|_| gone(mpsc::RecvError))?;
+    child.recv().map_err(gone)?
+}
+
+/// Reads `from` to its end into memory of at most `limit` bytes: the beginning, and the end.
+pub fn read_capped(mut from: impl Read, limit: usize, mut grew: impl FnMut(usize)) -> Capped {
+    let mut capped = Capped::default();
+    let mut buffer = [0; 8192];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        capped.add(&buffer[..n], limit);
+        grew(capped.total);
+    }
+    capped
+}
+
+/// The beginning and the end of a stream.
+#[derive(Clone, Debug, Default)]
+pub struct Capped {
+    first: Vec<u8>,
+    last: std::collections::VecDeque<u8>,
+    /// Bytes in all.
+    pub total: usize,
+}
+
+impl Capped {
+    fn add(&mut self, bytes: &[u8], limit: usize) {
+        self.total += bytes.len();
+        let room = (limit / 2)
+            .saturating_sub(self.first.len())
+            .min(bytes.len());
+        self.first.extend_from_slice(&bytes[..room]);
+        self.last.extend(&bytes[room..]);
+        let over = self.last.len().saturating_sub(limit / 2);
+        self.last.drain(..over);
+    }
+
+    /// As text, with a note where something was left out.
+    pub fn text(&self) -> String {
+        let last: Vec<u8> = self.last.iter().copied().collect();
+        let left_out = self.total - self.first.len() - last.len();
+        let mut text = String::from_utf8_lossy(&self.first).into_owned();
+        if left_out > 0 {
+            text += &format!("\n[{left_out} bytes left out]\n");
+        }
+        text + &String::from_utf8_lossy(&last)
+    }
+}
+
+/// Whether QEMU is installed.
+pub fn is_installed() -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| Path::new(&folder).join(program()).is_file())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flood_the_beginning_and_the_end_are_kept() {
+        let flood = [b"begin ".to_vec(), vec![b'.'; 100_000], b" end".to_vec()].concat();
+        let mut most = 0;
+        let capped = read_capped(flood.as_slice(), 1000, |total| most = total);
+        let text = capped.text();
+        assert_eq!((capped.total, most), (flood.len(), flood.len()));
+        assert!(text.starts_with("begin ...") && text.ends_with(". end"));
+        assert!(text.contains("[99010 bytes left out]"), "{text}");
+        let short = read_capped(&b"all of it"[..], 1000, |_| {});
+        assert_eq!(short.text(), "all of it");
+    }
+}
