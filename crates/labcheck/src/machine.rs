@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn each_lack_is_found_and_has_a_fix() {
-        let cases: [(&str, State, Facts); 6] = [
+        let cases: [(&str, State, Facts); 7] = [
             (
                 "kernel",
                 State::Bad,
