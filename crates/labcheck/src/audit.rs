@@ -107,6 +107,8 @@ pub struct Audit {
     /// Run counting lasts as long as this is open.
     _stats: OwnedFd,
     programs: Vec<Program>,
+    /// Whether a process of the learner's holds a perf event that the kernel tells nothing of.
+    untold_event: bool,
 }
 
 struct Shared {
@@ -169,6 +171,7 @@ impl Audit {
             thread: Some(thread),
             _stats: stats,
             programs: Vec::new(),
+            untold_event: false,
         })
     }
 
@@ -188,6 +191,7 @@ impl Audit {
                 *known = vec![hook];
             }
         }
+        self.untold_event = hook::has_untold_event(pids);
         self.programs = shared
             .held
             .iter()
@@ -270,6 +274,10 @@ impl Audit {
                     .map(|hook| format!("{} to {hook}", program.name))
             })
             .collect();
+        // What it is attached to shows in what it counts: the workload uses CPU time and nothing else.
+        if elsewhere.is_empty() && kind == ProgramType::PERF_EVENT && self.untold_event {
+            return Ok(of_kind[0].clone());
+        }
         Err(Failure::learner(if elsewhere.is_empty() {
             format!(
                 "the kernel has your program {}, but it is attached to nothing; it belongs at {expected}.",

@@ -19,6 +19,10 @@ use rustix::{
     process::{Resource, Rlimit, Signal, getrlimit, setrlimit},
     thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags},
 };
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::mounts;
@@ -48,6 +52,8 @@ pub(crate) struct Identity {
     pub(crate) cgroups: Vec<PathBuf>,
     /// Own mounts of tracefs and bpffs.
     pub(crate) mounts: bool,
+    /// Whether the program may make BPF links.
+    pub(crate) links: bool,
 }
 
 /// Entry point of the child. Only returns when something failed.
@@ -97,6 +103,13 @@ fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {
     // After the change of user, which would clear it.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
+    if entry
+        .identity
+        .as_ref()
+        .is_some_and(|identity| !identity.links)
+    {
+        refuse_links().map_err(|error| at("cannot refuse BPF links", error))?;
+    }
     // Out of reach of the caller's terminal, into which the program could type otherwise; and its
     // own process group.
     rustix::process::setsid()?;
@@ -108,6 +121,32 @@ fn enter(entry: &Entry) -> io::Result<std::convert::Infallible> {
         &format!("cannot run {}", entry.program.display()),
         error,
     ))
+}
+
+/// Makes bpf(2) answer BPF_LINK_CREATE as a kernel does that knows no links: libraries then attach to
+/// perf events in the older way, of which every kernel tells (`BPF_TASK_FD_QUERY`).
+fn refuse_links() -> io::Result<()> {
+    // enum bpf_cmd, include/uapi/linux/bpf.h.
+    const BPF_LINK_CREATE: u64 = 28;
+    let other = |error: seccompiler::Error| io::Error::other(error);
+    let backend = |error: seccompiler::BackendError| io::Error::other(error);
+    let create = SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        BPF_LINK_CREATE,
+    )
+    .map_err(backend)?;
+    let rule = SeccompRule::new(vec![create]).map_err(backend)?;
+    let filter = SeccompFilter::new(
+        [(libc::SYS_bpf, vec![rule])].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EINVAL.cast_unsigned()),
+        std::env::consts::ARCH.try_into().map_err(backend)?,
+    )
+    .map_err(backend)?;
+    let program: BpfProgram = filter.try_into().map_err(backend)?;
+    seccompiler::apply_filter(&program).map_err(other)
 }
 
 /// A shell ignores SIGINT in what it starts in the background, and that would be inherited: a

@@ -67,6 +67,12 @@ impl Hook {
     }
 }
 
+/// Whether the kernel tells where a link to a perf event leads. Linux 5.15 has such links, and 6.6
+/// tells (`bpf_perf_link_fill_link_info`, kernel/bpf/syscall.c); before 5.15 there are none.
+pub(crate) fn perf_links_tell(kernel: (u16, u16)) -> bool {
+    !((5, 15)..(6, 6)).contains(&kernel)
+}
+
 /// The types of the PMUs that /sys shows.
 fn shown_pmu_types() -> Vec<u32> {
     fs::read_dir("/sys/bus/event_source/devices")
@@ -206,9 +212,27 @@ pub(crate) fn of_descriptors(pids: &[u32]) -> Vec<(u32, Hook)> {
     }
     hooks
 }
+
+/// Whether one of the processes holds a perf event that has a program of type perf_event: of these the
+/// kernel does not tell more (`bpf_get_perf_event_info`, kernel/trace/bpf_trace.c).
+pub(crate) fn has_untold_event(pids: &[u32]) -> bool {
+    pids.iter()
+        .flat_map(|pid| fs::read_dir(format!("/proc/{pid}/fd")))
+        .flat_map(|entries| entries.flatten())
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .any(|target| target.as_os_str() == "anon_inode:[perf_event]")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kernels_that_keep_perf_links_to_themselves_are_known() {
+        let told = [(5, 10), (5, 14), (5, 15), (6, 1), (6, 5), (6, 6), (7, 2)];
+        let told = told.map(perf_links_tell);
+        assert_eq!(told, [true, true, false, false, false, true, true]);
+    }
 
     #[test]
     fn the_cpu_clock_is_known_by_either_of_its_types() {

@@ -23,6 +23,7 @@ use crate::{
     descendants::{self, Adoption},
     ending::{self, Left},
     enter::{self, Entry, Identity},
+    hook, machine,
     map::Entries,
     plan::RunSpec,
     refusal::Refusal,
@@ -104,6 +105,7 @@ pub struct Launch<'a> {
     pub(crate) artifacts: &'a BTreeMap<String, PathBuf>,
     pub(crate) capabilities: &'a [u8],
     pub(crate) privileged: bool,
+    pub(crate) perf_events_only: bool,
     pub(crate) values: BTreeMap<String, String>,
     pub(crate) env: BTreeMap<String, String>,
 }
@@ -204,6 +206,9 @@ impl Launch<'_> {
                     .map(Path::to_path_buf)
                     .collect(),
                 mounts: self.privileged,
+                // Where a link would not tell where it leads, libraries can do without: they look
+                // whether the kernel knows such links.
+                links: !self.perf_events_only || hook::perf_links_tell(machine::kernel_version()),
             }),
             cpu_seconds: u64::from(self.spec.seconds) + 5,
         };

@@ -25,6 +25,8 @@ pub struct Plan {
     /// Capabilities that the learner's program may keep, by number
     /// (include/uapi/linux/capability.h).
     pub capabilities: Vec<u8>,
+    /// Whether all BPF programs of the lab belong at perf events: tracepoints, probes, clocks.
+    pub perf_events_only: bool,
     /// Whether the steps need root: they do when the learner's program needs capabilities.
     pub privileged: bool,
     /// Every random choice of the checks follows from it.

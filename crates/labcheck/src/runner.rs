@@ -174,6 +174,7 @@ mod tests {
             learner_dir: "my/sample".into(),
             edit: Vec::new(),
             capabilities: Vec::new(),
+            perf_events_only: false,
             privileged: false,
             seed: 1,
             tell_truth: false,

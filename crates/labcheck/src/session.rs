@@ -101,6 +101,7 @@ impl<'a> Session<'a> {
             artifacts: &self.plan.artifacts,
             capabilities: &self.plan.capabilities,
             privileged: self.plan.privileged,
+            perf_events_only: self.plan.perf_events_only,
             values: BTreeMap::new(),
             env,
         })

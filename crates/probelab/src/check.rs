@@ -179,6 +179,7 @@ fn plan(
         learner_dir: job.shown_as.clone(),
         edit: lab.edit.clone(),
         capabilities: capabilities(lab),
+        perf_events_only: perf_events_only(lab),
         privileged: needs_privilege(lab),
         seed: job.seed,
         tell_truth: job.tell_truth,
@@ -207,6 +208,15 @@ pub fn capabilities(lab: &Lab) -> Vec<u8> {
         .iter()
         .map(|capability| capability.number())
         .collect()
+}
+
+/// See [`Plan::perf_events_only`].
+pub fn perf_events_only(lab: &Lab) -> bool {
+    let types = &lab.needs.program_types;
+    !types.is_empty()
+        && types
+            .iter()
+            .all(|kind| ["tracepoint", "kprobe", "perf-event"].contains(&kind.as_str()))
 }
 
 /// Whether the lab's checks must run as root: its program has something in the kernel.

@@ -237,6 +237,7 @@ fn profile(site: &Site, lab: &Lab, store: &Path, load: &Path) -> Outcome<Vec<u8>
         learner_dir: format!("solutions/{}", lab.folder()),
         edit: Vec::new(),
         capabilities: check::capabilities(lab),
+        perf_events_only: check::perf_events_only(lab),
         privileged: true,
         seed: 1,
         tell_truth: false,
