@@ -1,8 +1,7 @@
 //! The host's side of one guest: sends the job, listens to everything, and says how it ended.
 
 use std::{
-    io::{BufRead as _, BufReader, BufWriter, Read as _},
-    net::Shutdown,
+    io::{BufReader, BufWriter},
     os::unix::net::UnixStream,
     sync::mpsc::{self, RecvTimeoutError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -14,6 +13,8 @@ use crate::{
     outcome::{Outcome, panic_of, ran_out_of_memory},
     protocol::{self, File, FromGuest, Job, ToGuest, Wrong},
     qemu::{Machine, Qemu, read_capped},
+    qmp::Qmp,
+    snapshot::{self, Snapshot},
 };
 
 /// What a guest may say on its console before it is ended: a check's guest says a few hundred bytes.
@@ -82,15 +83,20 @@ enum Event {
     ConsoleClosed,
 }
 
-/// Boots the machine and has it carry out the order.
+/// Starts the machine, from `saved` if that is given, and has it carry out the order.
 ///
 /// # Errors
 /// When QEMU can't be started. All that can happen afterwards is an [`Outcome`].
-pub fn run(machine: &Machine<'_>, order: &Order, limits: Limits) -> Result<Ran, Error> {
+pub fn run(
+    machine: &Machine<'_>,
+    saved: Option<&Snapshot>,
+    order: &Order,
+    limits: Limits,
+) -> Result<Ran, Error> {
     let begin = Instant::now();
-    let mut qemu = machine.start()?;
+    let mut qemu = machine.start(saved)?;
     let mut guest = Guest::listen(&mut qemu, begin)?;
-    let outcome = guest.converse(order, limits);
+    let outcome = guest.converse(&qemu, saved.is_some(), order, limits);
     // A guest that is done is switching itself off; the others won't.
     qemu.end();
     let console = guest.console();
@@ -108,6 +114,8 @@ pub fn run(machine: &Machine<'_>, order: &Order, limits: Limits) -> Result<Ran, 
 struct Guest {
     begin: Instant,
     port: UnixStream,
+    /// For the thread that listens to QEMU itself.
+    send: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
     console: Option<std::thread::JoinHandle<String>>,
     complaints: Option<std::thread::JoinHandle<String>>,
@@ -138,18 +146,16 @@ impl Guest {
                 }
             }
         });
-        let qmp = qemu.qmp.try_clone().map_err(broken)?;
-        let stopped = send.clone();
-        std::thread::spawn(move || watch_qmp(qmp, &stopped));
+        let console_says = send.clone();
         let console = qemu.console.take().map(|console| {
             std::thread::spawn(move || {
                 let text = read_capped(console, KEPT, |total| {
                     if total > CONSOLE {
-                        let _ = send.send(Event::Console);
+                        let _ = console_says.send(Event::Console);
                     }
                 })
                 .text();
-                let _ = send.send(Event::ConsoleClosed);
+                let _ = console_says.send(Event::ConsoleClosed);
                 text
             })
         });
@@ -159,6 +165,7 @@ impl Guest {
         Ok(Self {
             begin,
             port,
+            send,
             events,
             console,
             complaints,
@@ -185,15 +192,32 @@ impl Guest {
             .unwrap_or_default()
     }
 
-    fn converse(&mut self, order: &Order, limits: Limits) -> Outcome {
-        match self.next(Instant::now() + limits.boot) {
-            Ok(FromGuest::Hello { .. }) => self.booted = Some(self.begin.elapsed()),
-            Ok(FromGuest::Broken { why }) => return Outcome::NeverReady(why),
-            Ok(_) => return Outcome::Forged("a message before the first one".into()),
-            Err(Outcome::TimeOut) => return Outcome::NeverReady("it took too long".into()),
-            Err(Outcome::Qemu(why)) => return Outcome::Qemu(why),
-            Err(other) => return Outcome::NeverReady(other.to_string()),
+    fn converse(&mut self, qemu: &Qemu, saved: bool, order: &Order, limits: Limits) -> Outcome {
+        let qmp = qemu
+            .qmp
+            .try_clone()
+            .and_then(|stream| Qmp::greet(stream, limits.boot))
+            .and_then(|mut qmp| {
+                if saved {
+                    snapshot::resume(&mut qmp, limits.boot)?;
+                }
+                Ok(qmp)
+            });
+        match qmp {
+            Err(error) => return Outcome::NeverReady(error.to_string()),
+            Ok(qmp) => {
+                let send = self.send.clone();
+                std::thread::spawn(move || {
+                    let why = qmp.until_stopped();
+                    why.map(|why| send.send(Event::Stopped(why)))
+                });
+            }
         }
+        // One that was saved said it before.
+        if !saved && let Err(outcome) = self.hello(limits) {
+            return outcome;
+        }
+        self.booted = Some(self.begin.elapsed());
         if let Err(error) = self.send(order) {
             return match self.next(Instant::now() + limits.silence) {
                 Ok(FromGuest::Broken { why }) => Outcome::Broken(why),
@@ -212,6 +236,17 @@ impl Guest {
             if let Some(outcome) = self.take(message) {
                 return outcome;
             }
+        }
+    }
+
+    fn hello(&mut self, limits: Limits) -> Result<(), Outcome> {
+        match self.next(Instant::now() + limits.boot) {
+            Ok(FromGuest::Hello { .. }) => Ok(()),
+            Ok(FromGuest::Broken { why }) => Err(Outcome::NeverReady(why)),
+            Ok(_) => Err(Outcome::Forged("a message before the first one".into())),
+            Err(Outcome::TimeOut) => Err(Outcome::NeverReady("it took too long".into())),
+            Err(Outcome::Qemu(why)) => Err(Outcome::Qemu(why)),
+            Err(other) => Err(Outcome::NeverReady(other.to_string())),
         }
     }
 
@@ -326,30 +361,6 @@ fn judge(outcome: Outcome, console: &str, complaints: &str) -> Outcome {
         },
         other => other,
     }
-}
-
-/// Speaks QMP as far as it must: says that it can, then waits for the event that tells why the guest
-/// stopped (docs/interop/qmp-spec, `SHUTDOWN`).
-fn watch_qmp(qmp: UnixStream, events: &mpsc::Sender<Event>) {
-    use std::io::Write as _;
-    let mut writer = &qmp;
-    if writer
-        .write_all(b"{\"execute\":\"qmp_capabilities\"}\n")
-        .is_err()
-    {
-        return;
-    }
-    // A line of QEMU's is short; one that is not is not worth having.
-    let mut lines = BufReader::new((&qmp).take(1 << 20)).lines();
-    while let Some(Ok(line)) = lines.next() {
-        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        if event["event"] == "SHUTDOWN"
-            && let Some(reason) = event["data"]["reason"].as_str()
-        {
-            let _ = events.send(Event::Stopped(reason.to_owned()));
-        }
-    }
-    let _ = qmp.shutdown(Shutdown::Both);
 }
 
 /// Bytes of the kernel's generator.

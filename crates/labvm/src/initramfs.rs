@@ -10,7 +10,7 @@ use std::{
 
 use cpio::newc::{Builder, trailer};
 
-use crate::{Error, error::While as _, libraries, modules};
+use crate::{Error, error::While as _, modules};
 
 /// What carries virtio-serial where it is not built in: Linux before 6.12.
 const CONNECTION: [&str; 2] = ["virtio_pci", "virtio_console"];
@@ -25,11 +25,10 @@ pub const MODULES: &str = "/modules";
 pub struct Contents<'a> {
     /// The program that is to be its first process.
     pub init: &'a Path,
-    /// Programs whose libraries must be there.
-    pub programs: Vec<&'a Path>,
-    /// The kernel's modules, and those to bring along.
+    /// Libraries: the path in the guest, and the file here.
+    pub libraries: &'a BTreeSet<(PathBuf, PathBuf)>,
+    /// The kernel's modules.
     pub modules: Option<&'a Path>,
-    pub wanted_modules: Vec<&'a str>,
 }
 
 /// An archive that is on disk.
@@ -53,9 +52,8 @@ pub fn make(contents: &Contents<'_>, cache: &Path) -> Result<Initramfs, Error> {
         archive.folder(folder);
     }
     archive.file_of("init", contents.init, 0o755)?;
-    let programs = contents.programs.iter().copied();
-    for (path, file) in libraries::of(programs.chain([contents.init]))? {
-        archive.file_of(path.to_string_lossy().trim_start_matches('/'), &file, 0o755)?;
+    for (path, file) in contents.libraries {
+        archive.file_of(path.to_string_lossy().trim_start_matches('/'), file, 0o755)?;
     }
     archive.file(
         "etc/passwd",
@@ -63,13 +61,8 @@ pub fn make(contents: &Contents<'_>, cache: &Path) -> Result<Initramfs, Error> {
         0o644,
     );
     if let Some(folder) = contents.modules {
-        let names: Vec<&str> = CONNECTION
-            .iter()
-            .chain(&contents.wanted_modules)
-            .copied()
-            .collect();
         let mut order = String::new();
-        for module in modules::gather(folder, &names)? {
+        for module in modules::gather(folder, &CONNECTION)? {
             let name = format!("{}.ko", module.name);
             archive.file(&format!("modules/{name}"), &module.bytes, 0o644);
             order += &name;

@@ -139,6 +139,8 @@ pub struct Ready {
     pub release: String,
     /// The kernel itself.
     pub vmlinux: PathBuf,
+    /// Of the kernel: BLAKE3, hexadecimal.
+    pub hash: String,
     /// Where its modules are; `None` for a kernel of the user's own.
     pub modules: Option<PathBuf>,
 }
@@ -170,6 +172,7 @@ pub fn own(file: &Path) -> Result<Ready, Error> {
     Ok(Ready {
         name: name.clone().into_owned(),
         release: name.into_owned(),
+        hash: blake3::hash(&bytes).to_hex().to_string(),
         vmlinux,
         modules: None,
     })
@@ -229,6 +232,9 @@ impl Store {
         Ok(Ready {
             name: kernel.name.clone(),
             release,
+            hash: manifest(&folder)
+                .and_then(|manifest| manifest.file.get(VMLINUX).cloned())
+                .unwrap_or_default(),
             vmlinux: folder.join(VMLINUX),
             modules: Some(folder.join(MODULES)),
         })
@@ -305,12 +311,14 @@ fn seal(folder: &Path) -> Result<(), Error> {
         .while_(|| format!("cannot write into {}", folder.display()))
 }
 
+fn manifest(folder: &Path) -> Option<Manifest> {
+    let text = fs::read_to_string(folder.join(MANIFEST)).ok()?;
+    toml::from_str(&text).ok()
+}
+
 /// Whether a folder holds what its manifest says.
 fn is_whole(folder: &Path) -> bool {
-    let manifest = fs::read_to_string(folder.join(MANIFEST))
-        .ok()
-        .and_then(|text| toml::from_str::<Manifest>(&text).ok());
-    manifest.is_some_and(|manifest| {
+    manifest(folder).is_some_and(|manifest| {
         !manifest.file.is_empty()
             && manifest
                 .file

@@ -7,12 +7,14 @@ pub mod guest;
 pub mod host;
 pub mod initramfs;
 pub mod kernels;
-mod libraries;
+pub mod libraries;
 mod modules;
 pub mod outcome;
 mod package;
 pub mod protocol;
 pub mod qemu;
+mod qmp;
+pub mod snapshot;
 mod unpack;
 mod vmlinux;
 

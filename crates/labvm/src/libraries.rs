@@ -14,6 +14,20 @@ use object::{
 
 use crate::{Error, error::While as _};
 
+/// [`common`] and what they need, and what `init` does.
+///
+/// # Errors
+/// When a library is not found.
+pub fn base(init: &Path) -> Result<BTreeSet<(PathBuf, PathBuf)>, Error> {
+    let common = common();
+    let mut all = of(common.iter().map(PathBuf::as_path).chain([init]))?;
+    for path in common {
+        let file = fs::canonicalize(&path).while_(|| format!("cannot read {}", path.display()))?;
+        all.insert((path, file));
+    }
+    Ok(all)
+}
+
 /// The libraries and the dynamic linker of `programs`: for each, the path that the program will look
 /// for it at, and the file on this machine.
 ///
@@ -53,6 +67,26 @@ pub fn of<'a>(
         }
     }
     Ok(found)
+}
+
+/// Libraries that nearly every program here uses, those of them that this machine has: they are in
+/// each guest, so that one saved guest serves all labs.
+fn common() -> Vec<PathBuf> {
+    [
+        "libc.so.6",
+        "libgcc_s.so.1",
+        "libm.so.6",
+        "libelf.so.1",
+        "libz.so.1",
+    ]
+    .iter()
+    .filter_map(|name| {
+        places()
+            .into_iter()
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file())
+    })
+    .collect()
 }
 
 /// Where libraries are, as ld.so(8) has it on Debian.

@@ -7,14 +7,20 @@ use std::{
         fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt as _},
     },
-    path::Path,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc,
 };
 
 use command_fds::{CommandFdExt as _, FdMapping};
 
-use crate::{Error, guest::PORT, initramfs::Initramfs, kernels::Ready};
+use crate::{
+    Error,
+    guest::PORT,
+    initramfs::Initramfs,
+    kernels::Ready,
+    snapshot::{self, Snapshot},
+};
 
 /// Descriptors of QEMU's that are ends of ours.
 const PORT_FD: i32 = 3;
@@ -65,7 +71,7 @@ pub fn program() -> &'static str {
 }
 
 impl Machine<'_> {
-    fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut append = String::from(
             "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check lsm=landlock,lockdown,yama,apparmor,bpf",
         );
@@ -121,11 +127,11 @@ impl Machine<'_> {
         args
     }
 
-    /// Starts the machine.
+    /// Starts the machine: anew, or as it was saved; then it stands still.
     ///
     /// # Errors
     /// When QEMU is not there.
-    pub fn start(&self) -> Result<Qemu, Error> {
+    pub fn start(&self, saved: Option<&Snapshot>) -> Result<Qemu, Error> {
         let failed = |error: io::Error| {
             Error::new(
                 format!("cannot start {}: {error}", program()),
@@ -137,6 +143,11 @@ impl Machine<'_> {
         let mut command = Command::new(program());
         command
             .args(self.arguments())
+            .args(
+                saved
+                    .iter()
+                    .flat_map(|saved| ["-incoming".to_owned(), snapshot::incoming(saved)]),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -267,11 +278,12 @@ impl Capped {
     }
 }
 
-/// Whether QEMU is installed.
-pub fn is_installed() -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| Path::new(&folder).join(program()).is_file())
-    })
+/// Where QEMU is, if it is installed.
+pub fn path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program()))
+        .find(|file| file.is_file())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Runs a plan in a virtual machine that is thrown away afterwards. Needs no root.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -12,9 +13,11 @@ use labvm::{
     host::{self, Limits, Order},
     initramfs::{self, Contents},
     kernels::{self, Lock, Ready, Store},
+    libraries,
     outcome::Outcome as Ending,
     protocol::File,
-    qemu::{self, Accelerator, Machine},
+    qemu::{Accelerator, Machine},
+    snapshot::Snapshot,
 };
 
 use crate::{
@@ -98,35 +101,33 @@ pub fn kernels(site: &Site, wanted: &str) -> Outcome<Vec<Ready>> {
 
 /// Runs `plan` on `kernel`. What it can't find out is an error of every step.
 pub fn run(site: &Site, plan: &Plan, kernel: &Ready) -> Outcome<Vec<StepResult>> {
-    if !qemu::is_installed() {
-        return Err(Trouble::infrastructure(
-            format!("{} is not installed", qemu::program()),
-            "`./lab setup --all` installs it",
-        ));
-    }
     let init = site::this_program().map_err(|error| {
         Trouble::infrastructure(format!("cannot find this program: {error}"), "")
     })?;
-    let (order, programs) = order(plan)?;
-    let initramfs = initramfs::make(
-        &Contents {
-            init: &init,
-            programs: programs.iter().map(PathBuf::as_path).collect(),
-            modules: kernel.modules.as_deref(),
-            wanted_modules: Vec::new(),
-        },
-        &site.target().join("vm"),
-    )?;
+    let cache = site.target().join("vm");
+    let base = libraries::base(&init)?;
+    let contents = Contents {
+        init: &init,
+        libraries: &base,
+        modules: kernel.modules.as_deref(),
+    };
     let machine = Machine {
         kernel,
-        initramfs: &initramfs,
+        initramfs: &initramfs::make(&contents, &cache)?,
         accelerator: Accelerator::Tcg,
         memory: MEMORY,
         lockdown: true,
     };
-    let mut ran = host::run(&machine, &order, LIMITS)?;
+    let order = order(plan, &base)?;
+    let saved = Snapshot::of(&machine, &cache, LIMITS.boot);
+    if let Err(error) = &saved {
+        errln!("starting anew, since {error}");
+    }
+    let mut saved = saved.ok();
+    let mut ran = host::run(&machine, saved.as_ref(), &order, LIMITS)?;
     if ran.outcome.may_be_retried() {
-        ran = host::run(&machine, &order, LIMITS)?;
+        saved.take().iter().for_each(Snapshot::forget);
+        ran = host::run(&machine, None, &order, LIMITS)?;
     }
     if std::env::var_os("PROBELAB_TIMING").is_some() {
         errln!(
@@ -139,9 +140,9 @@ pub fn run(site: &Site, plan: &Plan, kernel: &Ready) -> Outcome<Vec<StepResult>>
     results(plan, &ran.outcome, &ran.lines)
 }
 
-/// What goes into the guest: the plan with the guest's paths, and the files that it names; and which
-/// of them are programs, whose libraries must be there.
-fn order(plan: &Plan) -> Outcome<(Order, Vec<PathBuf>)> {
+/// What goes into the guest: the plan with the guest's paths, the files that it names, and those of
+/// their libraries that are not in the guest's `base`.
+fn order(plan: &Plan, base: &BTreeSet<(PathBuf, PathBuf)>) -> Outcome<Order> {
     let mut files = Vec::new();
     let mut inside = Plan {
         guest: true,
@@ -161,12 +162,15 @@ fn order(plan: &Plan) -> Outcome<(Order, Vec<PathBuf>)> {
     }
     let plan_text = serde_json::to_string(&inside)
         .map_err(|error| Trouble::infrastructure(error.to_string(), ""))?;
-    let order = Order {
+    let programs = plan.artifacts.values().map(PathBuf::as_path);
+    for (path, file) in libraries::of(programs)?.difference(base) {
+        files.push(take(file, path)?);
+    }
+    Ok(Order {
         plan: plan_text,
         modules: Vec::new(),
         files,
-    };
-    Ok((order, plan.artifacts.values().cloned().collect()))
+    })
 }
 
 fn take(from: &Path, to: &Path) -> Outcome<File> {

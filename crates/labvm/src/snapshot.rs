@@ -1,0 +1,175 @@
+//! A guest that waits for its job, saved: restoring it takes a fraction of a boot.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant, UNIX_EPOCH},
+};
+
+use serde_json::json;
+
+use crate::{
+    Error,
+    error::While as _,
+    protocol::{self, FromGuest},
+    qemu::{self, Machine, Qemu},
+    qmp::Qmp,
+};
+
+/// A saved guest.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// QEMU's migration stream.
+    pub file: PathBuf,
+}
+
+impl Snapshot {
+    /// The snapshot of `machine` in the folder `cache`: made, if there is none. `boot` is how long the
+    /// guest may take to come up.
+    ///
+    /// # Errors
+    /// When it can't be made. A cold boot needs no snapshot.
+    pub fn of(machine: &Machine<'_>, cache: &Path, boot: Duration) -> Result<Self, Error> {
+        let what = || format!("cannot keep a snapshot in {}", cache.display());
+        fs::create_dir_all(cache).while_(what)?;
+        let file = cache.join(format!("snapshot-{}", key(machine)?));
+        // One at a time: the others find it made.
+        let lock = File::create(file.with_extension("lock")).while_(what)?;
+        lock.lock().while_(what)?;
+        if !file.exists() {
+            let aside = tempfile::Builder::new()
+                .prefix(".snapshot-")
+                .tempfile_in(cache)
+                .while_(what)?;
+            save(machine, aside.path(), boot)
+                .while_(|| "a virtual machine could not be saved".to_owned())?;
+            aside.persist(&file).while_(what)?;
+        }
+        Ok(Self { file })
+    }
+
+    /// Forgets it, since it does not work.
+    pub fn forget(&self) {
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// Everything that a saved guest depends on, as one word.
+fn key(machine: &Machine<'_>) -> Result<String, Error> {
+    let mut hash = blake3::Hasher::new();
+    let qemu = qemu::path().ok_or_else(|| {
+        Error::new(
+            format!("{} is not installed", qemu::program()),
+            "`./lab setup --all` installs it",
+        )
+    })?;
+    // The program itself stands for its version, which it takes longer to tell.
+    let meta = fs::metadata(&qemu).while_(|| format!("cannot read {}", qemu.display()))?;
+    let changed = meta
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    hash.update(format!("{qemu:?} {} {changed:?}", meta.len()).as_bytes());
+    hash.update(&[protocol::VERSION]);
+    for argument in machine.arguments() {
+        hash.update(argument.as_encoded_bytes());
+        hash.update(&[0]);
+    }
+    hash.update(machine.kernel.hash.as_bytes());
+    hash.update(machine.initramfs.hash.as_bytes());
+    Ok(hash.finalize().to_hex()[..16].to_owned())
+}
+
+/// Boots the machine, and saves it once its guest waits for a job.
+fn save(machine: &Machine<'_>, to: &Path, boot: Duration) -> io::Result<()> {
+    let mut qemu = machine.start(None).map_err(io::Error::other)?;
+    drain(&mut qemu);
+    let mut qmp = Qmp::greet(qemu.qmp.try_clone()?, boot)?;
+    qemu.port.set_read_timeout(Some(boot))?;
+    match protocol::next_of_guest(&mut qemu.port) {
+        Ok(FromGuest::Hello { .. }) => {}
+        Ok(FromGuest::Broken { why }) => return Err(io::Error::other(why)),
+        Ok(_) => return Err(io::Error::other("its first message was another")),
+        Err(wrong) => return Err(io::Error::other(wrong)),
+    }
+    qmp.ask("stop", json!({}))?;
+    qmp.ask(
+        "migrate",
+        json!({ "uri": exec(&format!("cat > {}", quoted(to))) }),
+    )?;
+    let deadline = Instant::now() + boot;
+    loop {
+        let answer = qmp.ask("query-migrate", json!({}))?;
+        match answer["status"].as_str().unwrap_or_default() {
+            "completed" => return Ok(()),
+            "failed" | "cancelled" => {
+                let why = answer["error-desc"].as_str().unwrap_or("no reason");
+                return Err(io::Error::other(format!("saving failed: {why}")));
+            }
+            _ if Instant::now() > deadline => {
+                return Err(io::Error::other("saving took too long"));
+            }
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// Lets a restored guest go on: what is saved is a guest that stands still.
+///
+/// # Errors
+/// When it could not be restored.
+pub(crate) fn resume(qmp: &mut Qmp, patience: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let answer = qmp.ask("query-status", json!({}))?;
+        // A `cont` while it is being restored would leave it standing for ever.
+        if answer["status"] != "inmigrate" {
+            break;
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::other("restoring took too long"));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    qmp.ask("cont", json!({}))?;
+    Ok(())
+}
+
+/// The address of a saved guest, for QEMU.
+pub(crate) fn incoming(snapshot: &Snapshot) -> String {
+    exec(&format!("cat {}", quoted(&snapshot.file)))
+}
+
+fn exec(command: &str) -> String {
+    format!("exec:{command}")
+}
+
+/// For a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+/// Reads what nobody looks at, so that the guest does not wait for us to.
+fn drain(qemu: &mut Qemu) {
+    let console = qemu.console.take();
+    std::thread::spawn(move || console.map(|mut from| io::copy(&mut from, &mut io::sink())));
+    let complaints = qemu.complaints.take();
+    std::thread::spawn(move || complaints.map(|mut from| io::copy(&mut from, &mut io::sink())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_to_a_shell_whatever_is_in_it() {
+        let path = Path::new("/a b/it's $HOME");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &format!("printf %s {}", quoted(path))])
+            .output()
+            .expect("sh");
+        assert_eq!(output.stdout, path.as_os_str().as_encoded_bytes());
+    }
+}
