@@ -24,7 +24,7 @@ use crate::{
     vm::{self, On},
 };
 
-/// One lab to be checked.
+/// One lab to be checked, on one or several kernels.
 pub struct Job<'a> {
     pub site: &'a Site,
     pub lab: &'a Lab,
@@ -39,55 +39,86 @@ pub struct Job<'a> {
     pub seed: u64,
     /// See [`Plan::tell_truth`].
     pub tell_truth: bool,
-    /// Which machine, and which kernel.
-    pub on: &'a On,
+    /// Which machines.
+    pub on: &'a [On],
     /// Whether the command that gains privilege is announced and may ask for a password.
     pub interactive: bool,
 }
 
-/// Checks one lab. An `Err` is a mistake in how `lab` was called or in the course itself; all
-/// that can happen to a learner is in the report.
-pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
-    let Job { site, lab, .. } = job;
+/// A lab that has been built, ready to be checked.
+pub struct Prepared<'a> {
+    site: &'a Site,
+    lab: &'a Lab,
+    /// Those asked for.
+    steps: Vec<&'a Step>,
+    hash: String,
+    /// Why nothing can be checked, or what to run.
+    work: Result<Work, String>,
+    seconds: f64,
+    interactive: bool,
+    /// From the files to the verdict: another check of the same variant would exchange them.
+    _lock: Lock,
+}
+
+/// What there is to run.
+struct Work {
+    /// Of the steps that could be built; `None` when none could.
+    plan: Option<Plan>,
+    /// The steps that could not.
+    unbuilt: Vec<StepResult>,
+}
+
+/// Lays the files out and builds them. An `Err` is a mistake in how `lab` was called or in the course
+/// itself; all that can happen to a learner is in the reports.
+pub fn prepare<'a>(job: &Job<'a>) -> Outcome<Prepared<'a>> {
+    let Job { site, lab, .. } = *job;
     let tree = site.tree(lab, &job.variant);
-    // From the files to the verdict: another check of the same variant would exchange them.
-    let _lock = Lock::wait(
+    let lock = Lock::wait(
         &site.tree_lock(lab, &job.variant)?,
         &format!("another check of {}", lab.slug),
     )?;
     let overlaid = course::overlay(lab, job.files.as_deref(), &tree)?;
-    let mut report = LabReport::error(lab, job.on, String::new());
-    report.hash = overlaid.hash;
-    if let Some(why) = needs::lacking(lab, job.on) {
-        report.verdict = Word::Skipped;
-        report.message = why;
-        return Ok(report);
-    }
     let steps: Vec<&Step> = lab
         .steps
         .iter()
         .filter(|step| job.step.is_none_or(|only| only.id == step.id))
         .collect();
-
     let begin = Instant::now();
-    let builder = Builder {
+    let work = if job.on.iter().all(|on| needs::lacking(lab, on).is_some()) {
+        Ok(Work {
+            plan: None,
+            unbuilt: Vec::new(),
+        })
+    } else {
+        build(job, &steps, tree)
+    };
+    Ok(Prepared {
         site,
         lab,
+        steps,
+        hash: overlaid.hash,
+        work,
+        seconds: begin.elapsed().as_secs_f64(),
+        interactive: job.interactive,
+        _lock: lock,
+    })
+}
+
+/// Builds what the steps need. An `Err` says that the tools failed, not the learner.
+fn build(job: &Job<'_>, steps: &[&Step], tree: PathBuf) -> Result<Work, String> {
+    let builder = Builder {
+        site: job.site,
+        lab: job.lab,
         tree: tree.clone(),
-        out: site.out(lab, &job.variant),
+        out: job.site.out(job.lab, &job.variant),
         shown_as: job.shown_as.clone(),
     };
-    let mut ready = Vec::new();
-    let mut artifacts: BTreeMap<String, PathBuf> = BTreeMap::new();
-    let mut results: Vec<StepResult> = Vec::new();
-    for step in &steps {
-        match builder.build(&lab.artifacts_for(step)) {
-            Err(trouble) => {
-                // The tools failed, not the learner.
-                report.message = trouble.report.to_string();
-                report.build_seconds = begin.elapsed().as_secs_f64();
-                return Ok(report);
-            }
+    let mut built = Vec::new();
+    let mut unbuilt = Vec::new();
+    let mut artifacts = BTreeMap::new();
+    for step in steps {
+        match builder.build(&job.lab.artifacts_for(step)) {
+            Err(trouble) => return Err(trouble.report.to_string()),
             Ok(Err(rejected)) => {
                 let more = match rejected.count {
                     0 | 1 => String::new(),
@@ -97,50 +128,76 @@ pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
                     "does not compile, so not graded:\n{}{more}",
                     rejected.first_error
                 );
-                results.push(unbuilt(step, message));
+                unbuilt.push(self::unbuilt(step, message));
             }
             Ok(Ok(files)) => {
                 artifacts.extend(files);
-                ready.push(*step);
+                built.push(*step);
             }
         }
     }
-    report.build_seconds = begin.elapsed().as_secs_f64();
+    let plan = (!built.is_empty()).then(|| plan(job, &built, artifacts, tree));
+    Ok(Work { plan, unbuilt })
+}
 
-    let begin = Instant::now();
-    if !ready.is_empty() {
-        let plan = plan(job, &ready, artifacts, tree);
-        match job.on {
-            On::Native => results.extend(run(&plan, job.interactive)),
-            On::Vm(kernel) => match vm::run(site, &plan, kernel) {
-                Ok(found) => results.extend(found),
-                Err(trouble) => {
-                    let why = trouble.report.to_string();
-                    results.extend(
-                        ready
-                            .iter()
-                            .map(|step| unreached(step, Verdict::Error, &why)),
-                    );
-                }
-            },
+impl Prepared<'_> {
+    /// Checks it there.
+    pub fn run(&self, on: &On) -> LabReport {
+        let mut report = LabReport::error(self.lab, on, String::new());
+        report.hash.clone_from(&self.hash);
+        report.build_seconds = self.seconds;
+        if let Some(why) = needs::lacking(self.lab, on) {
+            report.verdict = Word::Skipped;
+            report.message = why;
+            return report;
         }
+        let work = match &self.work {
+            Ok(work) => work,
+            Err(why) => {
+                report.message.clone_from(why);
+                return report;
+            }
+        };
+        let begin = Instant::now();
+        let mut results = work.unbuilt.clone();
+        if let Some(plan) = &work.plan {
+            results.extend(match on {
+                On::Native => run(plan, self.interactive),
+                On::Vm(kernel) => vm::run(self.site, plan, kernel)
+                    .unwrap_or_else(|trouble| unreachable_steps(plan, &trouble.report.to_string())),
+            });
+        }
+        report.check_seconds = begin.elapsed().as_secs_f64();
+        for step in &self.steps {
+            let result = results.iter().find(|result| step.id == *result.id.as_str());
+            report.steps.push(match result {
+                Some(result) => StepReport::new(step, result),
+                // The runner ended before this step.
+                None => StepReport::new(
+                    step,
+                    &unreached(step, Verdict::Error, "the check runner ended early"),
+                ),
+            });
+        }
+        report.points = report.steps.iter().map(|step| step.points).sum();
+        report.of = self.steps.iter().map(|step| step.points).sum();
+        report.verdict = Word::worst(report.steps.iter().map(|step| step.verdict));
+        report
     }
-    report.check_seconds = begin.elapsed().as_secs_f64();
-    for step in &steps {
-        let result = results.iter().find(|result| step.id == *result.id.as_str());
-        report.steps.push(match result {
-            Some(result) => StepReport::new(step, result),
-            // The runner ended before this step.
-            None => StepReport::new(
-                step,
-                &unreached(step, Verdict::Error, "the check runner ended early"),
-            ),
-        });
-    }
-    report.points = report.steps.iter().map(|step| step.points).sum();
-    report.of = steps.iter().map(|step| step.points).sum();
-    report.verdict = Word::worst(report.steps.iter().map(|step| step.verdict));
-    Ok(report)
+}
+
+/// Builds a job and checks it on the first of its machines.
+pub fn check(job: &Job<'_>) -> Outcome<LabReport> {
+    let on = job.on.first().unwrap_or(&On::Native);
+    Ok(prepare(job)?.run(on))
+}
+
+/// Every step of a plan, unreached for this reason.
+fn unreachable_steps(plan: &Plan, why: &str) -> Vec<StepResult> {
+    let error = |step: &PlannedStep| {
+        StepResult::unreached(&step.id, Verdict::Error, why, step.checks.iter().cloned())
+    };
+    plan.steps.iter().map(error).collect()
 }
 
 /// A step whose code does not compile: its first check failed, with the compiler's words.
@@ -235,20 +292,12 @@ pub fn needs_privilege(lab: &Lab) -> bool {
 
 /// Runs a plan here, or as root where it needs that and we are not.
 pub fn run(plan: &Plan, interactive: bool) -> Vec<StepResult> {
-    let all = |why: &str| -> Vec<StepResult> {
-        let error = |step: &PlannedStep| {
-            StepResult::unreached(&step.id, Verdict::Error, why, step.checks.iter().cloned())
-        };
-        plan.steps.iter().map(error).collect()
-    };
     if plan.privileged && !machine::is_root() {
-        return elevate::run(plan, interactive).unwrap_or_else(|why| all(&why));
+        return elevate::run(plan, interactive).unwrap_or_else(|why| unreachable_steps(plan, &why));
     }
     let Some(checks) = registry::checks(&plan.slug) else {
-        return all(&format!(
-            "this `lab` was built without the checks of {}",
-            plan.slug
-        ));
+        let why = format!("this `lab` was built without the checks of {}", plan.slug);
+        return unreachable_steps(plan, &why);
     };
     let mut results = Vec::new();
     labcheck::runner::run(plan, checks, |result| results.push(result));

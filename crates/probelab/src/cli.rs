@@ -70,12 +70,11 @@ pub enum Command {
         lab: Option<String>,
     },
     /// For authors: starters fail as declared, solutions pass, wrong answers are caught.
-    Verify {
-        /// Slugs or numbers; all labs if left out.
-        labs: Vec<String>,
-        /// Every random choice follows from it.
-        #[arg(long)]
-        seed: Option<u64>,
+    Verify(Verify),
+    /// Virtual machines to check in.
+    Vm {
+        #[command(subcommand)]
+        command: Vm,
     },
     /// For authors: makes a new lab that already verifies.
     New {
@@ -148,6 +147,34 @@ pub struct Check {
     pub raw: bool,
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Slugs or numbers; all labs if left out.
+    pub labs: Vec<String>,
+    /// Every random choice follows from it.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// In virtual machines with these kernels, as for `lab check`.
+    #[arg(long, value_name = "LIST")]
+    pub kernel: Option<String>,
+    /// Only the solution and one wrong answer of each lab.
+    #[arg(long)]
+    pub brief: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Vm {
+    /// Lists the kernels; fetches those that are named.
+    Kernels {
+        /// Fetch these: 6.12, newest, all.
+        #[arg(value_name = "LIST")]
+        fetch: Option<String>,
+        /// For authors: pins the newest kernels that Debian has.
+        #[arg(long)]
+        refresh: bool,
+    },
 }
 
 /// Where labs are checked.

@@ -12,6 +12,7 @@ mod elevate;
 mod link;
 mod lock;
 mod needs;
+mod pool;
 mod registry;
 mod report;
 mod site;

@@ -31,6 +31,8 @@ use crate::{
 const JOB: &str = "/job";
 /// MiB: twice what a learner's control group may use.
 const MEMORY: u32 = 1024;
+/// MiB that QEMU takes beside it.
+const OVERHEAD: usize = 256;
 /// On a machine like the one that these were measured on, without the processor's help.
 const LIMITS: Limits = Limits {
     boot: Duration::from_secs(60),
@@ -72,6 +74,23 @@ impl From<labvm::Error> for Trouble {
     fn from(error: labvm::Error) -> Self {
         Self::infrastructure(error.message, error.help)
     }
+}
+
+/// How many of these machines may run at once: virtual ones as many as there are processors and there
+/// is memory for; this one alone.
+pub fn at_once(places: &[On]) -> usize {
+    if places.iter().any(|on| matches!(on, On::Native)) {
+        return 1;
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("MemAvailable:"))?;
+        line.split_whitespace().nth(1)?.parse::<usize>().ok()
+    });
+    let room = available.map_or(1, |kib| (kib >> 10) / (MEMORY as usize + OVERHEAD));
+    processors.min(room).max(1)
 }
 
 /// The kernels that `wanted` names: `newest`, `6.12`, `5.10,6.1`, `all`, or a path.

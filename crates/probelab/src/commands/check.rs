@@ -1,14 +1,15 @@
 //! `lab check`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use course::{Course, Lab, Progress, StepResult, Verdict};
 use jiff::Timestamp;
 
 use super::{progress, save};
 use crate::{
-    check::{self, Job},
+    check::{self, Job, Prepared},
     cli::{self, Check, Format},
+    pool,
     report::{LabReport, Report, Word, human, junit},
     site::Site,
     trouble::{Outcome, Trouble},
@@ -22,60 +23,71 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
     let labs = chosen(site, &course, &progress, options)?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let started = Timestamp::now().to_string();
-    let mut reports = Vec::new();
-    let mut refused = None;
-    let places = match (&options.kernel, options.on) {
-        (None, cli::Where::Native) => vec![On::Native],
-        (kernels, _) => vm::kernels(site, kernels.as_deref().unwrap_or("newest"))?
-            .into_iter()
-            .map(On::Vm)
-            .collect(),
-    };
+    let places = places(site, options)?;
     let several = labs.len() * places.len() > 1;
-    let pairs = labs
-        .iter()
-        .flat_map(|lab| places.iter().map(move |on| (*lab, on)));
-    for (lab, on) in pairs {
-        let report = match one(site, lab, on, options, seed) {
-            // One folder that can't be taken says nothing about the others.
-            Err(trouble) if several => {
-                refused = Some(trouble.exit);
-                LabReport::error(lab, on, trouble.report.to_string())
-            }
-            other => other?,
-        };
-        // Another's files say nothing about the learner's own progress.
-        if options.answer.is_none() {
-            record(&mut progress, lab, &report);
-            save(&mut progress)?;
-        }
-        match options.format {
-            Format::Human => {
-                let next = (report.verdict == Word::Pass && options.answer.is_none())
-                    .then(|| {
-                        course
-                            .track(None)
-                            .ok()
-                            .and_then(|track| course.next(&progress, track))
-                    })
-                    .flatten()
-                    .map(|next| format!("lab start {}", next.slug));
-                out!("{}", human::lab(&report, next.as_deref()));
-                if options.raw {
-                    out!("{}", human::raw(&report));
+    let mut reports: Vec<LabReport> = Vec::new();
+    let mut refused = None;
+    let mut trouble = None;
+    let tasks = labs.iter().flat_map(|&lab| {
+        let prepared = Arc::new(prepare(site, lab, &places, options, seed));
+        places.iter().map(move |on| (lab, on, prepared.clone()))
+    });
+    pool::in_order(
+        vm::at_once(&places),
+        tasks,
+        |(lab, on, prepared)| {
+            let outcome = match &*prepared {
+                Ok(prepared) => Ok(prepared.run(on)),
+                // One folder that can't be taken says nothing about the others.
+                Err(trouble) => Err((
+                    trouble.exit,
+                    format!("{:?}", trouble.report),
+                    LabReport::error(lab, on, trouble.report.to_string()),
+                )),
+            };
+            (lab, outcome)
+        },
+        |(lab, outcome)| {
+            let report = match outcome {
+                Ok(report) => report,
+                Err((exit, message, report)) => {
+                    refused = Some(exit);
+                    if !several {
+                        errln!("{message}");
+                        return;
+                    }
+                    report
                 }
-                if report.verdict == Word::Fail {
-                    outln!("(seed {seed}; `--seed {seed}` replays)");
+            };
+            reports.push(report);
+            // Another's files say nothing about the learner's own progress.
+            if options.answer.is_none() && reports.len() % places.len() == 0 {
+                record(&mut progress, lab, &reports[reports.len() - places.len()..]);
+                if let Err(error) = save(&mut progress) {
+                    trouble = Some(error);
                 }
             }
-            Format::Jsonl => outln!("{}", serde_json::to_string(&report).unwrap_or_default()),
-            Format::Json | Format::Junit => {}
-        }
-        reports.push(report);
+            let next = reports
+                .last()
+                .is_some_and(|report| report.verdict == Word::Pass && options.answer.is_none())
+                .then(|| course.next(&progress, course.track(None).ok()?))
+                .flatten();
+            if let Some(report) = reports.last() {
+                tell(report, next, options, seed, places.len() > 1);
+            }
+        },
+    );
+    if let Some(trouble) = trouble {
+        return Err(trouble);
+    }
+    if let (Some(exit), true) = (refused, reports.is_empty()) {
+        return Ok(exit);
     }
     let report = Report::new(seed, started, reports);
     match options.format {
-        Format::Human if report.labs.len() > 1 => outln!("{}", human::total(&report)),
+        Format::Human if report.labs.len() > 1 => {
+            outln!("{}", human::total(&report, places.len() > 1))
+        }
         Format::Json => outln!(
             "{}",
             serde_json::to_string_pretty(&report).unwrap_or_default()
@@ -84,6 +96,38 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
         Format::Human | Format::Jsonl => {}
     }
     Ok(refused.unwrap_or(report.verdict.exit()))
+}
+
+/// Prints a lab's report, where the format tells one at a time.
+fn tell(report: &LabReport, next: Option<&Lab>, options: &Check, seed: u64, kernels: bool) {
+    match options.format {
+        Format::Human => {
+            if kernels {
+                outln!("Linux {}:", report.kernel);
+            }
+            let next = next.map(|next| format!("lab start {}", next.slug));
+            out!("{}", human::lab(report, next.as_deref()));
+            if options.raw {
+                out!("{}", human::raw(report));
+            }
+            if report.verdict == Word::Fail {
+                outln!("(seed {seed}; `--seed {seed}` replays)");
+            }
+        }
+        Format::Jsonl => outln!("{}", serde_json::to_string(report).unwrap_or_default()),
+        Format::Json | Format::Junit => {}
+    }
+}
+
+/// Where to check.
+fn places(site: &Site, options: &Check) -> Outcome<Vec<On>> {
+    Ok(match (&options.kernel, options.on) {
+        (None, cli::Where::Native) => vec![On::Native],
+        (kernels, _) => vm::kernels(site, kernels.as_deref().unwrap_or("newest"))?
+            .into_iter()
+            .map(On::Vm)
+            .collect(),
+    })
 }
 
 /// Which labs to check: those named; all that were started; or the one being worked on.
@@ -125,7 +169,13 @@ fn chosen<'a>(
     Ok(labs)
 }
 
-fn one(site: &Site, lab: &Lab, on: &On, options: &Check, seed: u64) -> Outcome<LabReport> {
+fn prepare<'a>(
+    site: &'a Site,
+    lab: &'a Lab,
+    on: &'a [On],
+    options: &Check,
+    seed: u64,
+) -> Outcome<Prepared<'a>> {
     let (files, variant): (PathBuf, String) = match &options.answer {
         Some(dir) => {
             let dir = check::answer_folder(dir)?;
@@ -156,7 +206,7 @@ fn one(site: &Site, lab: &Lab, on: &On, options: &Check, seed: u64) -> Outcome<L
             )
         })?),
     };
-    check::check(&Job {
+    check::prepare(&Job {
         site,
         lab,
         on,
@@ -170,10 +220,21 @@ fn one(site: &Site, lab: &Lab, on: &On, options: &Check, seed: u64) -> Outcome<L
     })
 }
 
-/// Writes what was graded into the learner's progress.
-fn record(progress: &mut Progress, lab: &Lab, report: &LabReport) {
-    for step in &report.steps {
-        let Some(known) = lab.step(&step.step) else {
+/// Writes what was graded into the learner's progress. On several kernels a step is passed when it
+/// passes on one and fails on none.
+fn record(progress: &mut Progress, lab: &Lab, reports: &[LabReport]) {
+    for known in &lab.steps {
+        let found = reports
+            .iter()
+            .flat_map(|report| &report.steps)
+            .filter(|step| step.step == known.id.as_str())
+            .min_by_key(|step| match step.verdict {
+                Word::Fail => 0,
+                Word::Pass => 1,
+                Word::Error => 2,
+                Word::Skipped => 3,
+            });
+        let Some(step) = found else {
             continue;
         };
         progress.record(

@@ -14,6 +14,7 @@ mod start;
 mod test;
 pub mod tour;
 mod verify;
+mod vm;
 
 use clap::CommandFactory as _;
 use course::Progress;
@@ -43,7 +44,8 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Reset { lab } => reset::run(&site, &lab),
         Command::Diff { lab } => diff::run(&site, &lab),
         Command::Doctor { lab } => doctor::run(&site, lab.as_deref()),
-        Command::Verify { labs, seed } => verify::run(&site, &labs, seed),
+        Command::Verify(options) => verify::run(&site, &options),
+        Command::Vm { command } => vm::run(&site, command),
         Command::New { folder, title } => new::run(&site, &folder, title.as_deref()),
         Command::Bench {
             name,

@@ -3,17 +3,19 @@
 //! For each lab: the starter fails the check that `[starter]` names, the solution passes, and
 //! each planted wrong answer fails the check that it names.
 
-use std::{path::PathBuf, time::Instant};
+use std::{fmt, path::PathBuf, sync::Arc, time::Instant};
 
-use console::style;
+use console::{StyledObject, style};
 use course::Lab;
 
 use crate::{
     check::{self, Job},
+    cli::Verify,
+    pool,
     report::{LabReport, Word},
     site::Site,
     trouble::{Exit, Outcome},
-    vm::On,
+    vm::{self, On},
 };
 
 /// One thing to prove.
@@ -28,77 +30,126 @@ struct Case<'a> {
 }
 
 /// Runs the command.
-pub fn run(site: &Site, names: &[String], seed: Option<u64>) -> Outcome {
+pub fn run(site: &Site, options: &Verify) -> Outcome {
     let course = site.course()?;
     let mut labs = Vec::new();
-    for name in names {
+    for name in &options.labs {
         labs.push(course.find(name)?);
     }
     if labs.is_empty() {
         labs = course.labs.iter().collect();
     }
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let (mut proven, mut failed, mut skipped, mut errors) = (0, 0, 0, 0);
-    for lab in labs {
-        for case in cases(lab) {
-            let begin = Instant::now();
-            let report = check::check(&Job {
+    let places = match &options.kernel {
+        None => vec![On::Native],
+        Some(wanted) => vm::kernels(site, wanted)?.into_iter().map(On::Vm).collect(),
+    };
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let attended = console::user_attended();
+    let mut count = Count::default();
+    let mut trouble = None;
+    let cases = labs
+        .into_iter()
+        .flat_map(|lab| cases(lab, options.brief))
+        .flat_map(|case| {
+            let prepared = check::prepare(&Job {
                 site,
                 lab: case.lab,
                 variant: case.name.clone(),
-                shown_as: format!("my/{}", lab.slug),
+                shown_as: format!("my/{}", case.lab.slug),
                 files: case.files.clone(),
                 step: case.step,
                 seed,
                 tell_truth: case.tell_truth,
-                on: &On::Native,
-                interactive: console::user_attended(),
-            })?;
-            let outcome = judge(&case, &report);
-            let mark = match &outcome {
-                Proof::Holds(_) => {
-                    proven += 1;
-                    style("ok  ").green()
-                }
-                Proof::Skipped(_) => {
-                    skipped += 1;
-                    style("skip").yellow()
-                }
-                Proof::Broken(_) => {
-                    failed += 1;
-                    style("FAIL").red()
-                }
-                Proof::Unknown(_) => {
-                    errors += 1;
-                    style("err ").magenta()
-                }
+                on: &places,
+                interactive: attended,
+            });
+            let built = Arc::new((case, prepared));
+            places.iter().map(move |on| (on, built.clone()))
+        });
+    pool::in_order(
+        vm::at_once(&places),
+        cases,
+        |(on, built)| {
+            let begin = Instant::now();
+            let (case, prepared) = &*built;
+            let proof = match prepared {
+                Ok(prepared) => judge(case, &prepared.run(on)),
+                Err(trouble) => Proof::Unknown(trouble.report.to_string()),
             };
-            let (Proof::Holds(text)
-            | Proof::Skipped(text)
-            | Proof::Broken(text)
-            | Proof::Unknown(text)) = outcome;
+            (on, built, proof, begin.elapsed().as_secs_f64())
+        },
+        |(on, built, proof, seconds)| {
+            let (case, prepared) = &*built;
+            if let Err(found) = prepared {
+                trouble = Some(found.exit);
+            }
+            let kernel = match on {
+                On::Native => String::new(),
+                On::Vm(kernel) => format!("{:<6}", kernel.name),
+            };
             outln!(
-                "{mark}  {:<18} {:<28} {:>5.1} s  {text}",
-                lab.slug,
+                "{}  {:<18} {:<28} {kernel}{seconds:>5.1} s  {}",
+                count.add(&proof),
+                case.lab.slug,
                 case.name,
-                begin.elapsed().as_secs_f64()
+                proof.text()
             );
-        }
-    }
-    let unknown = match errors {
-        0 => String::new(),
-        1 => ", 1 error".to_owned(),
-        n => format!(", {n} errors"),
-    };
-    outln!("seed {seed}\n{proven} passed, {failed} failed, {skipped} skipped{unknown}");
-    Ok(match (failed, errors) {
-        (0, 0) => Exit::Pass,
-        (0, _) => Exit::Infrastructure,
-        _ => Exit::Fail,
-    })
+        },
+    );
+    outln!("seed {seed}\n{count}");
+    Ok(trouble.unwrap_or_else(|| count.exit()))
 }
 
-fn cases(lab: &Lab) -> Vec<Case<'_>> {
+/// What the proofs came to.
+#[derive(Default)]
+struct Count {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    errors: usize,
+}
+
+impl Count {
+    /// Counts a proof; gives the mark that its line begins with.
+    fn add(&mut self, proof: &Proof) -> StyledObject<&'static str> {
+        let (count, mark) = match proof {
+            Proof::Holds(_) => (&mut self.passed, style("ok  ").green()),
+            Proof::Skipped(_) => (&mut self.skipped, style("skip").yellow()),
+            Proof::Broken(_) => (&mut self.failed, style("FAIL").red()),
+            Proof::Unknown(_) => (&mut self.errors, style("err ").magenta()),
+        };
+        *count += 1;
+        mark
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.failed, self.errors) {
+            (0, 0) => Exit::Pass,
+            (0, _) => Exit::Infrastructure,
+            _ => Exit::Fail,
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+            ..
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")?;
+        match self.errors {
+            0 => Ok(()),
+            1 => f.write_str(", 1 error"),
+            n => write!(f, ", {n} errors"),
+        }
+    }
+}
+
+/// All cases of a lab, or in brief its solution and its first wrong answer.
+fn cases(lab: &Lab, brief: bool) -> Vec<Case<'_>> {
     let mut cases = vec![
         Case {
             lab,
@@ -125,6 +176,10 @@ fn cases(lab: &Lab) -> Vec<Case<'_>> {
         fails: Some(wrong.caught_by.to_string()),
         tell_truth: wrong.knows_truth,
     }));
+    if brief {
+        cases.drain(..1);
+        cases.truncate(2);
+    }
     cases
 }
 
@@ -134,6 +189,14 @@ enum Proof {
     Broken(String),
     /// The machine, or Probelab, is at fault.
     Unknown(String),
+}
+
+impl Proof {
+    fn text(&self) -> &str {
+        let (Self::Holds(text) | Self::Skipped(text) | Self::Broken(text) | Self::Unknown(text)) =
+            self;
+        text
+    }
 }
 
 fn judge(case: &Case<'_>, report: &LabReport) -> Proof {

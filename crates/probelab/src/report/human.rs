@@ -127,12 +127,18 @@ pub fn raw(report: &LabReport) -> String {
     out
 }
 
-/// The last line when several labs were checked.
-pub fn total(report: &Report) -> String {
+/// All labs in a line; before it, where several kernels were asked for, a table.
+pub fn total(report: &Report, kernels: bool) -> String {
     let count = |word| report.labs.iter().filter(|lab| lab.verdict == word).count();
+    let table = if kernels {
+        table(report)
+    } else {
+        String::new()
+    };
     format!(
-        "{} labs: {} pass, {} fail, {} skipped, {} error; {}/{} points",
+        "{table}{} {}: {} pass, {} fail, {} skipped, {} error; {}/{} points",
         report.labs.len(),
+        if kernels { "checks" } else { "labs" },
         count(Word::Pass),
         count(Word::Fail),
         count(Word::Skipped),
@@ -140,4 +146,54 @@ pub fn total(report: &Report) -> String {
         report.points,
         report.of
     )
+}
+
+/// Labs by kernels, with a note for each that was not graded.
+fn table(report: &Report) -> String {
+    const WIDTH: usize = 12;
+    let mut labs: Vec<&str> = Vec::new();
+    let mut kernels: Vec<&str> = Vec::new();
+    for lab in &report.labs {
+        if !labs.contains(&lab.lab.as_str()) {
+            labs.push(&lab.lab);
+        }
+        if !kernels.contains(&lab.kernel.as_str()) {
+            kernels.push(&lab.kernel);
+        }
+    }
+    let mut notes: Vec<&str> = Vec::new();
+    let mut out = format!("\n{:<20}", "lab");
+    for kernel in &kernels {
+        // `6.12.117+deb13-cloud-amd64`: what comes before the distribution's own.
+        let short = kernel.split(['+', '-']).next().unwrap_or(kernel);
+        let _ = write!(out, "{short:<WIDTH$}");
+    }
+    out.push('\n');
+    for slug in labs {
+        let mut line = format!("{slug:<20}");
+        for kernel in &kernels {
+            let found = report
+                .labs
+                .iter()
+                .find(|lab| lab.lab == slug && lab.kernel == *kernel);
+            let cell = found.map_or(String::new(), |lab| match lab.verdict {
+                Word::Pass | Word::Fail => lab.verdict.word().to_owned(),
+                Word::Skipped | Word::Error => {
+                    let why = reason(lab);
+                    let at = notes.iter().position(|note| *note == why);
+                    let at = at.unwrap_or_else(|| {
+                        notes.push(why);
+                        notes.len() - 1
+                    });
+                    format!("{} [{}]", lab.verdict.word(), at + 1)
+                }
+            });
+            let _ = write!(line, "{cell:<WIDTH$}");
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    for (at, note) in notes.iter().enumerate() {
+        let _ = writeln!(out, "[{}] {note}", at + 1);
+    }
+    out
 }

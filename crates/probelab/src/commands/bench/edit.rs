@@ -146,7 +146,7 @@ fn checked(site: &Site, lab: &Lab, answer: &Path) -> Outcome<(f64, f64, f64)> {
         step: None,
         seed: 1,
         tell_truth: false,
-        on: &On::Native,
+        on: &[On::Native],
         interactive: false,
     })?;
     let seconds = begin.elapsed().as_secs_f64();

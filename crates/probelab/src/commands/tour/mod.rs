@@ -144,7 +144,7 @@ fn grade(site: &Site, lab: &Lab, files: Option<PathBuf>, variant: &str) -> Outco
             step: None,
             seed: fastrand::u64(..1 << 32),
             tell_truth: false,
-            on: &On::Native,
+            on: &[On::Native],
             interactive: true,
         })
     })?;
