@@ -13,6 +13,8 @@ musl|run|5|the C library that the static program is linked with
 libbpf|run|11|libbpf, libelf and zlib headers, for the labs written in C
 clang|run|330|compiles the labs written in C for BPF
 bubblewrap|run|1|the sandbox that learner code is compiled in
+qemu|run|85|virtual machines to check in, without root and on other kernels
+debian-keys|run|1|to know Debian's kernels for what they are
 go|run|250|any Go, to fetch the pinned one with
 rustup|run|10|installs the Rust toolchains
 rust-stable|run|850|the pinned stable Rust, with clippy, rustfmt and the musl target
@@ -42,6 +44,8 @@ have() {
             ;;
         clang) find_clang && [ -n "$CLANG_BIN" ] ;;
         bubblewrap) command -v bwrap >/dev/null ;;
+        qemu) command -v "qemu-system-$ARCH" >/dev/null ;;
+        debian-keys) [ -f "$SYSROOT/usr/share/keyrings/debian-archive-keyring.gpg" ] ;;
         go) find_go && [ -n "$ANY_GO$GO_BIN" ] ;;
         rustup) find_rustup && [ -n "$RUSTUP_BIN" ] ;;
         rust-stable)
@@ -65,6 +69,8 @@ packages_of() {
         compiler) echo "gcc libc6-dev make pkg-config" ;;
         musl) echo musl-tools ;;
         libbpf) echo "libbpf-dev libelf-dev zlib1g-dev" ;;
+        qemu) if [ "$ARCH" = aarch64 ]; then echo qemu-system-arm; else echo qemu-system-x86; fi ;;
+        debian-keys) echo debian-archive-keyring ;;
         xmllint) echo libxml2-utils ;;
         clang) if apt_offers "clang-$CLANG"; then echo "clang-$CLANG"; else echo clang; fi ;;
         go) echo golang-go ;;

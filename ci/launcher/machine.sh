@@ -118,7 +118,7 @@ on_machine() {
 
 provide_packages() {
     for package in git ca-certificates gcc libc6-dev make pkg-config musl-tools libbpf-dev libelf-dev zlib1g-dev \
-        clang-22 bubblewrap golang-go rustup; do
+        clang-22 bubblewrap qemu-system-x86 debian-archive-keyring golang-go rustup; do
         on_machine provide_tool "$package"
     done
 }
@@ -194,6 +194,7 @@ FAKE_TOOLS='make_tool() {
 }
 headers=$machine/root/usr/include
 certificates=$machine/root/etc/ssl/certs
+keyrings=$machine/root/usr/share/keyrings
 case $1 in
     libc6-dev) : >"$headers/stdio.h" ;;
     libbpf-dev) mkdir -p "$headers/bpf"; : >"$headers/bpf/bpf_helpers.h" ;;
@@ -203,6 +204,8 @@ case $1 in
     musl-tools) make_tool musl-gcc </dev/null ;;
     libxml2-utils) make_tool xmllint </dev/null ;;
     bubblewrap) make_tool bwrap </dev/null ;;
+    qemu-system-x86) make_tool qemu-system-x86_64 </dev/null ;;
+    debian-archive-keyring) mkdir -p "$keyrings"; : >"$keyrings/debian-archive-keyring.gpg" ;;
     golang-go) make_tool go <"$machine/fake-go" ;;
     rustup) make_tool rustup <"$machine/fake-rustup"; make_tool cargo <"$machine/fake-cargo" ;;
     *) make_tool "$1" </dev/null ;;

@@ -170,31 +170,29 @@ impl Apt {
     }
 }
 
-/// Downloads one pinned package to `to`, a path that is not there yet.
+/// Downloads one pinned package from `uri` to `to`, a path that is not there yet.
 ///
 /// # Errors
 /// When it is gone from the mirror, or is not what was pinned; nothing is written then.
-pub fn download(package: &Package, architecture: &str, to: &Path) -> Result<(), Error> {
+pub fn download(package: &Package, uri: &str, architecture: &str, to: &Path) -> Result<(), Error> {
     let apt = Apt::new(architecture)?;
-    let uri = package.uri();
-    let aside = to.with_extension("part");
-    let _ = fs::remove_file(&aside);
-    let outcome = apt.run(
+    // In a folder of its own, since apt leaves what it refuses beside it.
+    let folder = tempfile::Builder::new()
+        .prefix(".part-")
+        .tempdir_in(to.parent().unwrap_or(Path::new(".")))
+        .while_(|| format!("cannot write {}", to.display()))?;
+    let aside = folder.path().join("package.deb");
+    apt.run(
         HELPER,
         &[
             "download-file",
-            &uri,
+            uri,
             &aside.display().to_string(),
             &format!("SHA256:{}", package.sha256),
         ],
-        |why| explain(package, &uri, &why),
-    );
-    let outcome = outcome
-        .and_then(|_| fs::rename(&aside, to).while_(|| format!("cannot keep {}", to.display())));
-    if outcome.is_err() {
-        let _ = fs::remove_file(&aside);
-    }
-    outcome
+        |why| explain(package, uri, &why),
+    )?;
+    fs::rename(&aside, to).while_(|| format!("cannot keep {}", to.display()))
 }
 
 /// Why a download failed, for people.
@@ -302,6 +300,8 @@ pub fn cache() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
     use super::*;
 
     #[test]
@@ -320,6 +320,54 @@ mod tests {
             (34_619_436, "376c")
         );
         assert_eq!(parse_uri("linux-image", "E: nothing\n"), None);
+    }
+
+    /// A mirror on this machine that answers one request with `answer`.
+    fn mirror_that_says(answer: &'static str) -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                while lines.next().is_some_and(|line| !line.is_empty()) {}
+                let _ = (&stream).write_all(answer.as_bytes());
+            }
+        });
+        format!("http://{address}/debian/pool/x.deb")
+    }
+
+    #[test]
+    fn what_is_gone_or_is_something_else_is_not_kept() {
+        if !Path::new(HELPER).exists() {
+            eprintln!("skipped: needs {HELPER}");
+            return;
+        }
+        let package = Package {
+            name: "linux-image".into(),
+            version: "6.1-1".into(),
+            archive: "debian".into(),
+            path: "pool/x.deb".into(),
+            size: 5,
+            sha256: "00".repeat(32),
+        };
+        for (answer, expected) in [
+            (
+                "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                "no longer",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+                "SHA-256",
+            ),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let to = folder.path().join("x.deb");
+            let error = download(&package, &mirror_that_says(answer), "amd64", &to);
+            let error = error.expect_err(expected);
+            assert!(error.message.contains(expected), "{error:?}");
+            let left = fs::read_dir(folder.path()).expect("readable").count();
+            assert_eq!(left, 0, "{expected}");
+        }
     }
 
     #[test]

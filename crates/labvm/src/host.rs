@@ -1,7 +1,7 @@
 //! The host's side of one guest: sends the job, listens to everything, and says how it ended.
 
 use std::{
-    io::{BufReader, BufWriter},
+    io::{self, BufReader, BufWriter},
     os::unix::net::UnixStream,
     sync::mpsc::{self, RecvTimeoutError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -22,7 +22,7 @@ const CONSOLE: usize = 1 << 20;
 /// What of it is kept.
 const KEPT: usize = 128 << 10;
 /// What a guest may send: lines of results, files that are handed in among them.
-const LINES: usize = 64 << 20;
+const LINES: usize = 32 << 20;
 
 /// What to run in a guest.
 #[derive(Debug)]
@@ -204,6 +204,11 @@ impl Guest {
                 Ok(qmp)
             });
         match qmp {
+            // It has ended, and complains on its standard error. One that can't be restored does so too,
+            // and may well start anew.
+            Err(error) if !saved && has_hung_up(&error) => {
+                return Outcome::Qemu("it ended at once".into());
+            }
             Err(error) => return Outcome::NeverReady(error.to_string()),
             Ok(qmp) => {
                 let send = self.send.clone();
@@ -340,6 +345,11 @@ impl Guest {
             FromGuest::Hello { .. } => forged("its first message again"),
         }
     }
+}
+
+fn has_hung_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    [BrokenPipe, ConnectionReset, UnexpectedEof].contains(&error.kind())
 }
 
 /// What the console adds to an outcome.

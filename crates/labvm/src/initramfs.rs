@@ -10,7 +10,7 @@ use std::{
 
 use cpio::newc::{Builder, trailer};
 
-use crate::{Error, error::While as _, modules};
+use crate::{Error, cache, error::While as _, modules};
 
 /// What carries virtio-serial where it is not built in: Linux before 6.12.
 const CONNECTION: [&str; 2] = ["virtio_pci", "virtio_console"];
@@ -40,11 +40,11 @@ pub struct Initramfs {
     pub hash: String,
 }
 
-/// Makes the archive in the folder `cache`, unless it is there already.
+/// Makes the archive in `folder`, unless it is there already.
 ///
 /// # Errors
 /// When something that belongs into it is missing, or there is no room.
-pub fn make(contents: &Contents<'_>, cache: &Path) -> Result<Initramfs, Error> {
+pub fn make(contents: &Contents<'_>, folder: &Path) -> Result<Initramfs, Error> {
     let mut archive = Archive::default();
     for folder in [
         "dev", "proc", "sys", "run", "tmp", "job", "modules", "etc", "root",
@@ -70,7 +70,7 @@ pub fn make(contents: &Contents<'_>, cache: &Path) -> Result<Initramfs, Error> {
         }
         archive.file("modules/order", order.as_bytes(), 0o644);
     }
-    archive.keep(cache)
+    archive.keep(folder)
 }
 
 #[derive(Default)]
@@ -116,14 +116,17 @@ impl Archive {
         Ok(())
     }
 
-    fn keep(mut self, cache: &Path) -> Result<Initramfs, Error> {
+    fn keep(mut self, folder: &Path) -> Result<Initramfs, Error> {
         trailer(&mut self.bytes).while_(|| "cannot end the archive".to_owned())?;
         let hash = blake3::hash(&self.bytes).to_hex().to_string();
-        let file = cache.join(format!("initramfs-{}.cpio", &hash[..16]));
-        if !file.exists() {
+        let file = folder.join(format!("initramfs-{}.cpio", &hash[..16]));
+        if file.exists() {
+            cache::used(&file);
+        } else {
+            cache::trim(folder);
             let what = || format!("cannot write {}", file.display());
-            fs::create_dir_all(cache).while_(what)?;
-            let mut aside = tempfile::NamedTempFile::new_in(cache).while_(what)?;
+            fs::create_dir_all(folder).while_(what)?;
+            let mut aside = tempfile::NamedTempFile::new_in(folder).while_(what)?;
             aside.write_all(&self.bytes).while_(what)?;
             aside.persist(&file).while_(what)?;
         }

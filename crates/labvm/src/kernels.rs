@@ -262,7 +262,12 @@ impl Store {
                 package.size / 1_000_000
             ));
             let deb = aside.path().join(package.file_name());
-            apt::download(package, apt::architecture(&kernel.arch), &deb)?;
+            apt::download(
+                package,
+                &package.uri(),
+                apt::architecture(&kernel.arch),
+                &deb,
+            )?;
             verify(package, &deb)?;
             debs.push(deb);
         }

@@ -2,6 +2,7 @@
 //! `lab` itself, and the host's side of it.
 
 pub mod apt;
+mod cache;
 pub mod error;
 pub mod guest;
 pub mod host;

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    Error,
+    Error, cache,
     error::While as _,
     protocol::{self, FromGuest},
     qemu::{self, Machine, Qemu},
@@ -25,22 +25,25 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The snapshot of `machine` in the folder `cache`: made, if there is none. `boot` is how long the
+    /// The snapshot of `machine` in `folder`: made, if there is none. `boot` is how long the
     /// guest may take to come up.
     ///
     /// # Errors
     /// When it can't be made. A cold boot needs no snapshot.
-    pub fn of(machine: &Machine<'_>, cache: &Path, boot: Duration) -> Result<Self, Error> {
-        let what = || format!("cannot keep a snapshot in {}", cache.display());
-        fs::create_dir_all(cache).while_(what)?;
-        let file = cache.join(format!("snapshot-{}", key(machine)?));
+    pub fn of(machine: &Machine<'_>, folder: &Path, boot: Duration) -> Result<Self, Error> {
+        let what = || format!("cannot keep a snapshot in {}", folder.display());
+        fs::create_dir_all(folder).while_(what)?;
+        let file = folder.join(format!("snapshot-{}", key(machine)?));
         // One at a time: the others find it made.
         let lock = File::create(file.with_extension("lock")).while_(what)?;
         lock.lock().while_(what)?;
-        if !file.exists() {
+        if file.exists() {
+            cache::used(&file);
+        } else {
+            cache::trim(folder);
             let aside = tempfile::Builder::new()
                 .prefix(".snapshot-")
-                .tempfile_in(cache)
+                .tempfile_in(folder)
                 .while_(what)?;
             save(machine, aside.path(), boot)
                 .while_(|| "a virtual machine could not be saved".to_owned())?;

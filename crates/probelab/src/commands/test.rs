@@ -22,7 +22,7 @@ struct Phase {
 
 /// Quick ones first. `$RUST` is the stable toolchain, `$LAB` this program, `$STATICCHECK` a
 /// version.
-const PHASES: [Phase; 10] = [
+const PHASES: [Phase; 14] = [
     Phase {
         name: "rustfmt",
         command: "cargo fmt --all --check && ci/fmt-labs",
@@ -38,6 +38,11 @@ const PHASES: [Phase; 10] = [
     Phase {
         name: "clippy",
         command: "cargo clippy --workspace --all-targets --locked -- -D warnings",
+    },
+    // Tests of virtual machines want them; which are pinned, and fetched once.
+    Phase {
+        name: "kernels",
+        command: "\"$LAB\" vm kernels all",
     },
     Phase {
         name: "rust-tests",
@@ -58,6 +63,20 @@ const PHASES: [Phase; 10] = [
     Phase {
         name: "verify-fixtures",
         command: "\"$LAB\" --course fixtures/course verify",
+    },
+    // All of it on one kernel, and on the others enough to see that labs work there.
+    Phase {
+        name: "verify-vm",
+        command: "\"$LAB\" verify --kernel 6.12",
+    },
+    Phase {
+        name: "verify-kernels",
+        command: "\"$LAB\" verify --brief --kernel 5.10,6.1,newest",
+    },
+    // Programs that break the rules, where root in the guest is all that they could win.
+    Phase {
+        name: "verify-misbehaves",
+        command: "\"$LAB\" --course fixtures/course verify misbehaves --kernel 5.10,6.12",
     },
     Phase {
         name: "book",
