@@ -11,7 +11,7 @@ use cargo_metadata::{
     Message,
     diagnostic::{Diagnostic, DiagnosticLevel},
 };
-use course::Artifact;
+use course::{Artifact, ArtifactKind};
 
 use super::{Builder, Built, Rejected};
 use crate::{
@@ -26,13 +26,20 @@ const BPF_TARGET: &str = "bpfel-unknown-none";
 pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     let mut cargo = cargo(builder, artifact, versions::stable())?;
     cargo.env("CARGO_TARGET_DIR", builder.site.target().join("learner"));
-    // Dependencies are compiled once and used often; a learner's own code is compiled often. Of the
-    // debug information of all of them the standard library's is nine tenths, and a program is copied
-    // for each run, into virtual machines too. Symbols stay, for profilers.
+    // Dependencies are compiled once and used often; a learner's own code is compiled often.
     cargo
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
-        .env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    // Of a program's 13 MB the standard library's debug information is eleven, and it is copied for
+    // each run, into virtual machines too. Only a program that profiles itself has a use for it.
+    let loads_bpf = builder
+        .lab
+        .artifacts
+        .iter()
+        .any(|artifact| matches!(artifact.kind, ArtifactKind::BpfRust | ArtifactKind::BpfC));
+    if loads_bpf {
+        cargo.env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
+    }
     cargo.arg("build");
     finish(builder, artifact, cargo)
 }

@@ -61,7 +61,7 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
             };
             reports.push(report);
             // Another's files say nothing about the learner's own progress.
-            if options.answer.is_none() && reports.len() % places.len() == 0 {
+            if options.answer.is_none() && reports.len().is_multiple_of(places.len()) {
                 record(&mut progress, lab, &reports[reports.len() - places.len()..]);
                 if let Err(error) = save(&mut progress) {
                     trouble = Some(error);
