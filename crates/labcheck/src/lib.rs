@@ -65,6 +65,19 @@ pub struct Checks {
 /// One step: drives the learner's program and records the outcome of each check of the step.
 pub type StepFn = fn(&mut session::Session) -> Result<(), verdict::Stop>;
 
+/// The hidden command that does, once for all runs of a virtual machine, what each would do.
+pub const REHEARSE: &str = "__rehearse";
+
+fn rehearse() -> std::process::ExitCode {
+    match tracefs::prepare_view() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{REHEARSE}: {error}");
+            std::process::ExitCode::from(3)
+        }
+    }
+}
+
 /// Runs one of the internal commands that `lab` starts itself with, if `args` names one.
 ///
 /// `lab` is one static program, so the child that drops privilege before it becomes the
@@ -73,6 +86,7 @@ pub type StepFn = fn(&mut session::Session) -> Result<(), verdict::Stop>;
 pub fn internal_command(args: &[std::ffi::OsString]) -> Option<std::process::ExitCode> {
     match args.get(1)?.to_str()? {
         enter::COMMAND => Some(enter::main()),
+        REHEARSE => Some(rehearse()),
         workload::COMMAND => Some(workload::main(&args[2..])),
         _ => None,
     }

@@ -10,7 +10,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io,
     os::unix::fs::DirBuilderExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::mount::{MountFlags, mount};
@@ -60,6 +60,20 @@ pub(crate) fn mounted() -> io::Result<&'static Path> {
 /// # Errors
 /// When tracefs can't be mounted or the view can't be made.
 pub(crate) fn show_view() -> io::Result<()> {
+    rustix::mount::mount_bind(view()?, PLACES[0])?;
+    Ok(())
+}
+
+/// Makes the view, for [`show_view`] to find it made.
+///
+/// # Errors
+/// As [`show_view`].
+pub(crate) fn prepare_view() -> io::Result<()> {
+    view().map(|_| ())
+}
+
+/// The view of the events that there are now.
+fn view() -> io::Result<PathBuf> {
     let views = Path::new(VIEWS);
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     // Missing where the kernel has no loadable modules.
@@ -77,8 +91,7 @@ pub(crate) fn show_view() -> io::Result<()> {
         scratch::sweep(views);
         make(mounted()?, &view)?;
     }
-    rustix::mount::mount_bind(&view, PLACES[0])?;
-    Ok(())
+    Ok(view)
 }
 
 /// A hash of which modules are loaded, and where (proc_modules(5): name, size, users, users' names,

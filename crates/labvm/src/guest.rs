@@ -33,10 +33,18 @@ pub fn is_first_process() -> bool {
     rustix::process::getpid() == Pid::INIT && Path::new("/modules").is_dir()
 }
 
-/// Runs as the first process. `runner` is the command that the job's plan is given to, without the
-/// program, which is this one. Never returns: the machine is off in the end.
-pub fn main(runner: &str) -> ! {
-    if let Err(error) = serve(runner) {
+/// What this program is asked to do in a child of the first process: its first argument.
+#[derive(Clone, Copy, Debug)]
+pub struct Commands {
+    /// Takes the job's plan on standard input, and prints what is passed on to the host.
+    pub run: &'static str,
+    /// Prepares what all jobs need; what it leaves in memory is in the saved guest.
+    pub rehearse: Option<&'static str>,
+}
+
+/// Runs as the first process. Never returns: the machine is off in the end.
+pub fn main(commands: Commands) -> ! {
+    if let Err(error) = serve(commands) {
         eprintln!("probelab guest: {error}");
     }
     let _ = io::stderr().flush();
@@ -46,14 +54,21 @@ pub fn main(runner: &str) -> ! {
     std::process::exit(1)
 }
 
-fn serve(runner: &str) -> io::Result<()> {
+fn serve(commands: Commands) -> io::Result<()> {
     prepare().map_err(|error| io::Error::other(format!("cannot prepare the machine: {error}")))?;
     let port = open_port()?;
     let host = Host {
         port: Arc::new(Mutex::new(port.try_clone()?)),
     };
-    host.say(&FromGuest::Hello { release: release() })?;
-    let outcome = take_job(port).and_then(|job| run(&host, &job, runner));
+    let hello = FromGuest::Hello { release: release() };
+    host.say(&hello)?;
+    let outcome = take_job(port, || {
+        if let Some(command) = commands.rehearse {
+            rehearse(command)?;
+        }
+        host.say(&hello)
+    })
+    .and_then(|job| run(&host, &job, commands.run));
     if let Err(error) = &outcome {
         host.say(&FromGuest::Broken {
             why: error.to_string(),
@@ -116,9 +131,37 @@ fn prepare() -> io::Result<()> {
     {
         load(file)?;
     }
+    bring_up_loopback()?;
     // Those that the kernel has; a learner's group takes its limits from them.
     for controller in ["+cpu", "+memory", "+pids"] {
         let _ = fs::write("/sys/fs/cgroup/cgroup.subtree_control", controller);
+    }
+    Ok(())
+}
+
+/// The only network device that a guest has (netdevice(7)).
+fn bring_up_loopback() -> io::Result<()> {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )?;
+    // SAFETY: all zeros are a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed() as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request lives until the call returns.
+    let outcome = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    };
+    if outcome == -1 {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }
@@ -150,8 +193,19 @@ fn open_port() -> io::Result<File> {
     Err(io::Error::other("there is no connection to the host"))
 }
 
+fn rehearse(command: &str) -> io::Result<()> {
+    let status = Command::new("/proc/self/exe")
+        .arg(command)
+        .stdin(Stdio::null())
+        .status()?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("the rehearsal failed: {status}")))
+}
+
 /// Reads the job, and lays out its files.
-fn take_job(port: File) -> io::Result<Job> {
+fn take_job(port: File, rehearse: impl Fn() -> io::Result<()>) -> io::Result<Job> {
     let mut port = BufReader::with_capacity(1 << 16, port);
     let mut job = None;
     loop {
@@ -166,6 +220,7 @@ fn take_job(port: File) -> io::Result<Job> {
                 fs::set_permissions(path, fs::Permissions::from_mode(file.mode))?;
             }
             ToGuest::Go => break,
+            ToGuest::Rehearse => rehearse()?,
         }
     }
     job.ok_or_else(|| io::Error::other("the host sent no job"))

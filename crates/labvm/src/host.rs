@@ -111,6 +111,21 @@ pub fn run(
     })
 }
 
+/// Whether a guest of this machine gets as far as waiting for a job.
+pub fn comes_up(machine: &Machine<'_>, patience: Duration) -> bool {
+    let limits = Limits {
+        boot: patience,
+        work: patience,
+        silence: patience,
+    };
+    let up = || -> Result<bool, Error> {
+        let mut qemu = machine.start(None)?;
+        let mut guest = Guest::listen(&mut qemu, Instant::now())?;
+        Ok(guest.greet(&qemu, false, limits).is_ok())
+    };
+    up().unwrap_or(false)
+}
+
 struct Guest {
     begin: Instant,
     port: UnixStream,
@@ -192,7 +207,8 @@ impl Guest {
             .unwrap_or_default()
     }
 
-    fn converse(&mut self, qemu: &Qemu, saved: bool, order: &Order, limits: Limits) -> Outcome {
+    /// Waits until the guest waits for a job.
+    fn greet(&mut self, qemu: &Qemu, saved: bool, limits: Limits) -> Result<(), Outcome> {
         let qmp = qemu
             .qmp
             .try_clone()
@@ -207,9 +223,9 @@ impl Guest {
             // It has ended, and complains on its standard error. One that can't be restored does so too,
             // and may well start anew.
             Err(error) if !saved && has_hung_up(&error) => {
-                return Outcome::Qemu("it ended at once".into());
+                return Err(Outcome::Qemu("it ended at once".into()));
             }
-            Err(error) => return Outcome::NeverReady(error.to_string()),
+            Err(error) => return Err(Outcome::NeverReady(error.to_string())),
             Ok(qmp) => {
                 let send = self.send.clone();
                 std::thread::spawn(move || {
@@ -219,10 +235,17 @@ impl Guest {
             }
         }
         // One that was saved said it before.
-        if !saved && let Err(outcome) = self.hello(limits) {
-            return outcome;
+        if !saved {
+            self.hello(limits)?;
         }
         self.booted = Some(self.begin.elapsed());
+        Ok(())
+    }
+
+    fn converse(&mut self, qemu: &Qemu, saved: bool, order: &Order, limits: Limits) -> Outcome {
+        if let Err(outcome) = self.greet(qemu, saved, limits) {
+            return outcome;
+        }
         if let Err(error) = self.send(order) {
             return match self.next(Instant::now() + limits.silence) {
                 Ok(FromGuest::Broken { why }) => Outcome::Broken(why),

@@ -77,6 +77,17 @@ pub fn make(contents: &Contents<'_>, folder: &Path) -> Result<Initramfs, Error> 
     archive.keep(folder)
 }
 
+/// A guest of one program and a script that is its first process.
+pub(crate) fn of_busybox(program: &[u8], script: &str, folder: &Path) -> Result<Initramfs, Error> {
+    let mut archive = Archive::default();
+    for name in ["dev", "proc"] {
+        archive.folder(name);
+    }
+    archive.file("bin/busybox", program, 0o755);
+    archive.file("init", script.as_bytes(), 0o755);
+    archive.keep(folder)
+}
+
 #[derive(Default)]
 struct Archive {
     bytes: Vec<u8>,

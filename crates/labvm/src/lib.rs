@@ -1,15 +1,17 @@
 //! Throwaway virtual machines to run checks in: Debian's kernels, a guest whose first process is
 //! `lab` itself, and the host's side of it.
 
+pub mod accelerator;
 pub mod apt;
 mod cache;
 pub mod error;
+pub mod floor;
 pub mod guest;
 pub mod host;
 pub mod initramfs;
 pub mod kernels;
 pub mod libraries;
-mod modules;
+pub mod modules;
 pub mod outcome;
 mod package;
 pub mod protocol;

@@ -25,6 +25,8 @@ pub enum ToGuest {
     File(File),
     /// All files were sent: begin.
     Go,
+    /// Instead of a job, before the guest is saved: do what all jobs would do again, and say hello again.
+    Rehearse,
 }
 
 /// What to run, in words that only the two `lab`s understand.
@@ -116,6 +118,7 @@ pub enum Wrong {
 const JOB: u8 = 1;
 const FILE: u8 = 2;
 const GO: u8 = 3;
+const REHEARSE: u8 = 4;
 const MESSAGE: u8 = 16;
 
 /// Writes a frame of the host's.
@@ -127,6 +130,7 @@ pub fn send_to_guest(to: &mut impl Write, what: &ToGuest) -> io::Result<()> {
         ToGuest::Job(job) => frame(to, JOB, &[&serde_json::to_vec(job)?]),
         ToGuest::File(file) => send_file(to, file),
         ToGuest::Go => frame(to, GO, &[]),
+        ToGuest::Rehearse => frame(to, REHEARSE, &[]),
     }
 }
 
@@ -183,6 +187,7 @@ pub fn next_of_host(from: &mut impl Read) -> Result<ToGuest, Wrong> {
             .map_err(|_| Wrong::Foreign("a job that can't be read")),
         FILE => file(&payload).map(ToGuest::File),
         GO => Ok(ToGuest::Go),
+        REHEARSE => Ok(ToGuest::Rehearse),
         _ => Err(Wrong::Foreign("a kind that is not the host's")),
     }
 }

@@ -36,7 +36,7 @@ pub enum Accelerator {
 }
 
 /// What a machine is made of.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Machine<'a> {
     pub kernel: &'a Ready,
     pub initramfs: &'a Initramfs,

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{
     Error, cache,
     error::While as _,
-    protocol::{self, FromGuest},
+    protocol::{self, FromGuest, ToGuest},
     qemu::{self, Machine, Qemu},
     qmp::Qmp,
 };
@@ -22,6 +22,8 @@ use crate::{
 pub struct Snapshot {
     /// QEMU's migration stream.
     pub file: PathBuf,
+    /// How long the guest took to come up, when it was saved.
+    pub booted: Duration,
 }
 
 impl Snapshot {
@@ -37,6 +39,7 @@ impl Snapshot {
         // One at a time: the others find it made.
         let lock = File::create(file.with_extension("lock")).while_(what)?;
         lock.lock().while_(what)?;
+        let times = file.with_extension("booted");
         if file.exists() {
             cache::used(&file);
         } else {
@@ -45,11 +48,17 @@ impl Snapshot {
                 .prefix(".snapshot-")
                 .tempfile_in(folder)
                 .while_(what)?;
-            save(machine, aside.path(), boot)
+            let booted = save(machine, aside.path(), boot)
                 .while_(|| "a virtual machine could not be saved".to_owned())?;
+            fs::write(&times, booted.as_secs_f64().to_string()).while_(what)?;
             aside.persist(&file).while_(what)?;
         }
-        Ok(Self { file })
+        let booted = fs::read_to_string(&times)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .unwrap_or(boot);
+        Ok(Self { file, booted })
     }
 
     /// Forgets it, since it does not work.
@@ -85,18 +94,17 @@ fn key(machine: &Machine<'_>) -> Result<String, Error> {
     Ok(hash.finalize().to_hex()[..16].to_owned())
 }
 
-/// Boots the machine, and saves it once its guest waits for a job.
-fn save(machine: &Machine<'_>, to: &Path, boot: Duration) -> io::Result<()> {
+/// Boots the machine, and saves it once its guest waits for a job. Says how long it took to come up.
+fn save(machine: &Machine<'_>, to: &Path, boot: Duration) -> io::Result<Duration> {
+    let begin = Instant::now();
     let mut qemu = machine.start(None).map_err(io::Error::other)?;
     drain(&mut qemu);
     let mut qmp = Qmp::greet(qemu.qmp.try_clone()?, boot)?;
     qemu.port.set_read_timeout(Some(boot))?;
-    match protocol::next_of_guest(&mut qemu.port) {
-        Ok(FromGuest::Hello { .. }) => {}
-        Ok(FromGuest::Broken { why }) => return Err(io::Error::other(why)),
-        Ok(_) => return Err(io::Error::other("its first message was another")),
-        Err(wrong) => return Err(io::Error::other(wrong)),
-    }
+    hello(&mut qemu)?;
+    let booted = begin.elapsed();
+    protocol::send_to_guest(&mut qemu.port, &ToGuest::Rehearse)?;
+    hello(&mut qemu)?;
     qmp.ask("stop", json!({}))?;
     qmp.ask(
         "migrate",
@@ -106,7 +114,7 @@ fn save(machine: &Machine<'_>, to: &Path, boot: Duration) -> io::Result<()> {
     loop {
         let answer = qmp.ask("query-migrate", json!({}))?;
         match answer["status"].as_str().unwrap_or_default() {
-            "completed" => return Ok(()),
+            "completed" => return Ok(booted),
             "failed" | "cancelled" => {
                 let why = answer["error-desc"].as_str().unwrap_or("no reason");
                 return Err(io::Error::other(format!("saving failed: {why}")));
@@ -116,6 +124,15 @@ fn save(machine: &Machine<'_>, to: &Path, boot: Duration) -> io::Result<()> {
             }
             _ => std::thread::sleep(Duration::from_millis(10)),
         }
+    }
+}
+
+fn hello(qemu: &mut Qemu) -> io::Result<()> {
+    match protocol::next_of_guest(&mut qemu.port) {
+        Ok(FromGuest::Hello { .. }) => Ok(()),
+        Ok(FromGuest::Broken { why }) => Err(io::Error::other(why)),
+        Ok(_) => Err(io::Error::other("it said something else than hello")),
+        Err(wrong) => Err(io::Error::other(wrong)),
     }
 }
 

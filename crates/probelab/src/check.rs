@@ -141,6 +141,11 @@ fn build(job: &Job<'_>, steps: &[&Step], tree: PathBuf) -> Result<Work, String> 
 }
 
 impl Prepared<'_> {
+    /// What there is to run, if anything could be built.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.work.as_ref().ok()?.plan.as_ref()
+    }
+
     /// Checks it there.
     pub fn run(&self, on: &On) -> LabReport {
         let mut report = LabReport::error(self.lab, on, String::new());
@@ -163,7 +168,7 @@ impl Prepared<'_> {
         if let Some(plan) = &work.plan {
             results.extend(match on {
                 On::Native => run(plan, self.interactive),
-                On::Vm(kernel) => vm::run(self.site, plan, kernel)
+                On::Vm(kernel) => vm::run(self.site, self.lab, plan, kernel)
                     .unwrap_or_else(|trouble| unreachable_steps(plan, &trouble.report.to_string())),
             });
         }

@@ -180,8 +180,11 @@ pub enum Vm {
 /// Where labs are checked.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub enum Where {
-    /// On this machine.
+    /// On this machine where you are root, where CI=true, in the course's Vagrant machine, and for labs
+    /// that need no root; else in a virtual machine, if QEMU is installed.
     #[default]
+    Auto,
+    /// On this machine.
     Native,
     /// In a virtual machine.
     Vm,

@@ -35,7 +35,10 @@ const LIMITS: Limits = Limits {
 
 fn main() {
     if guest::is_first_process() {
-        guest::main(deeds::COMMAND);
+        guest::main(guest::Commands {
+            run: deeds::COMMAND,
+            rehearse: None,
+        });
     }
     match std::env::args().nth(1).as_deref() {
         Some(deeds::COMMAND) => deeds::main(),

@@ -23,19 +23,37 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
     let labs = chosen(site, &course, &progress, options)?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let started = Timestamp::now().to_string();
-    let places = places(site, options)?;
-    let several = labs.len() * places.len() > 1;
+    // Looked up once, when a lab wants them.
+    let mut machines = None;
+    let mut places = Vec::new();
+    for lab in &labs {
+        places.push(if is_native(options, lab) {
+            vec![On::Native]
+        } else {
+            if machines.is_none() {
+                machines = Some(self::machines(site, options)?);
+            }
+            machines.clone().unwrap_or_default()
+        });
+    }
+    let several = places.iter().map(Vec::len).sum::<usize>() > 1;
+    let kernels = places.iter().any(|places| places.len() > 1);
     let mut reports: Vec<LabReport> = Vec::new();
     let mut refused = None;
     let mut trouble = None;
-    let tasks = labs.iter().flat_map(|&lab| {
-        let prepared = Arc::new(prepare(site, lab, &places, options, seed));
-        places.iter().map(move |on| (lab, on, prepared.clone()))
+    let tasks = labs.iter().zip(&places).flat_map(|(&lab, places)| {
+        let prepared = Arc::new(prepare(site, lab, places, options, seed));
+        places
+            .iter()
+            .enumerate()
+            .map(move |(at, on)| (lab, on, at + 1 == places.len(), prepared.clone()))
     });
+    // Those of the lab that is being told.
+    let mut of_lab: Vec<LabReport> = Vec::new();
     pool::in_order(
-        vm::at_once(&places),
+        vm::at_once(places.iter().flatten()),
         tasks,
-        |(lab, on, prepared)| {
+        |(lab, on, last, prepared)| {
             let outcome = match &*prepared {
                 Ok(prepared) => Ok(prepared.run(on)),
                 // One folder that can't be taken says nothing about the others.
@@ -45,9 +63,9 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
                     LabReport::error(lab, on, trouble.report.to_string()),
                 )),
             };
-            (lab, outcome)
+            (lab, last, outcome)
         },
-        |(lab, outcome)| {
+        |(lab, last, outcome)| {
             let report = match outcome {
                 Ok(report) => report,
                 Err((exit, message, report)) => {
@@ -59,21 +77,24 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
                     report
                 }
             };
-            reports.push(report);
+            of_lab.push(report);
             // Another's files say nothing about the learner's own progress.
-            if options.answer.is_none() && reports.len().is_multiple_of(places.len()) {
-                record(&mut progress, lab, &reports[reports.len() - places.len()..]);
+            if options.answer.is_none() && last {
+                record(&mut progress, lab, &of_lab);
                 if let Err(error) = save(&mut progress) {
                     trouble = Some(error);
                 }
             }
-            let next = reports
+            let next = of_lab
                 .last()
                 .is_some_and(|report| report.verdict == Word::Pass && options.answer.is_none())
                 .then(|| course.next(&progress, course.track(None).ok()?))
                 .flatten();
-            if let Some(report) = reports.last() {
-                tell(report, next, options, seed, places.len() > 1);
+            if let Some(report) = of_lab.last() {
+                tell(report, next, options, seed, kernels);
+            }
+            if last {
+                reports.append(&mut of_lab);
             }
         },
     );
@@ -86,7 +107,7 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
     let report = Report::new(seed, started, reports);
     match options.format {
         Format::Human if report.labs.len() > 1 => {
-            outln!("{}", human::total(&report, places.len() > 1))
+            outln!("{}", human::total(&report, kernels))
         }
         Format::Json => outln!(
             "{}",
@@ -119,15 +140,19 @@ fn tell(report: &LabReport, next: Option<&Lab>, options: &Check, seed: u64, kern
     }
 }
 
-/// Where to check.
-fn places(site: &Site, options: &Check) -> Outcome<Vec<On>> {
-    Ok(match (&options.kernel, options.on) {
-        (None, cli::Where::Native) => vec![On::Native],
-        (kernels, _) => vm::kernels(site, kernels.as_deref().unwrap_or("newest"))?
-            .into_iter()
-            .map(On::Vm)
-            .collect(),
-    })
+/// Whether a lab is to be checked on this machine itself.
+fn is_native(options: &Check, lab: &Lab) -> bool {
+    match (&options.kernel, options.on) {
+        (None, cli::Where::Native) => true,
+        (None, cli::Where::Auto) => !check::needs_privilege(lab) || vm::native_is_meant(),
+        _ => false,
+    }
+}
+
+/// The virtual machines that were asked for.
+fn machines(site: &Site, options: &Check) -> Outcome<Vec<On>> {
+    let wanted = options.kernel.as_deref().unwrap_or("newest");
+    Ok(vm::kernels(site, wanted)?.into_iter().map(On::Vm).collect())
 }
 
 /// Which labs to check: those named; all that were started; or the one being worked on.

@@ -1,6 +1,7 @@
 //! `lab bench`: claims about speed, measured. Paired and interleaved, medians with intervals.
 
 mod edit;
+mod vm;
 
 use serde::Serialize;
 
@@ -60,11 +61,18 @@ impl Measured {
 
 type Bench = fn(&Site, u32) -> Outcome<Measured>;
 
-const ALL: [(&str, &str, Bench); 1] = [(
-    "edit",
-    "from saving a one-line BPF edit to the verdict, beside the usual build of aya's template",
-    edit::run,
-)];
+const ALL: [(&str, &str, Bench); 2] = [
+    (
+        "edit",
+        "from saving a one-line BPF edit to the verdict, beside the usual build of aya's template",
+        edit::run,
+    ),
+    (
+        "vm",
+        "a check in a virtual machine: booted, restored, several at once; beside a plain boot",
+        vm::run,
+    ),
+];
 
 /// Whether there is a bench of that name.
 pub fn exists(name: &str) -> bool {

@@ -1,22 +1,24 @@
 //! Runs a plan in a virtual machine that is thrown away afterwards. Needs no root.
 
+mod order;
+
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use course::{ArtifactKind, Lab};
 use labcheck::{plan::Plan, runner, verdict::StepResult};
 use labvm::{
-    host::{self, Limits, Order},
-    initramfs::{self, Contents},
+    accelerator,
+    host::{self, Limits, Ran},
+    initramfs::{self, Contents, Initramfs},
     kernels::{self, Lock, Ready, Store},
     libraries,
     outcome::Outcome as Ending,
-    protocol::File,
-    qemu::{Accelerator, Machine},
+    qemu::{self, Accelerator, Machine},
     snapshot::Snapshot,
 };
 
@@ -27,13 +29,12 @@ use crate::{
     trouble::{Outcome, Trouble},
 };
 
-/// Where a job's files are in a guest.
-const JOB: &str = "/job";
 /// MiB: twice what a learner's control group may use.
 const MEMORY: u32 = 1024;
 /// MiB that QEMU takes beside it.
 const OVERHEAD: usize = 256;
-/// On a machine like the one that these were measured on, without the processor's help.
+/// What a boot takes on the machine that the limits are for, without the processor's help.
+const BOOT: Duration = Duration::from_secs(4);
 const LIMITS: Limits = Limits {
     boot: Duration::from_secs(60),
     work: Duration::from_secs(300),
@@ -76,10 +77,22 @@ impl From<labvm::Error> for Trouble {
     }
 }
 
+/// Written by the provisioning of the course's Vagrant machine.
+const MEANT_FOR_IT: &str = "/etc/probelab-machine";
+
+/// Whether checks that need root are meant to run on this machine when nothing else is asked for: it is
+/// made for that, or it can't run virtual machines.
+pub fn native_is_meant() -> bool {
+    labcheck::machine::is_root()
+        || std::env::var("CI").is_ok_and(|value| value == "true")
+        || Path::new(MEANT_FOR_IT).exists()
+        || qemu::path().is_none()
+}
+
 /// How many of these machines may run at once: virtual ones as many as there are processors and there
 /// is memory for; this one alone.
-pub fn at_once(places: &[On]) -> usize {
-    if places.iter().any(|on| matches!(on, On::Native)) {
+pub fn at_once<'a>(places: impl IntoIterator<Item = &'a On>) -> usize {
+    if places.into_iter().any(|on| matches!(on, On::Native)) {
         return 1;
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -118,36 +131,89 @@ pub fn kernels(site: &Site, wanted: &str) -> Outcome<Vec<Ready>> {
         .collect()
 }
 
+/// A kind of virtual machine, ready to be started: for one kernel, and for labs that want the same
+/// lockdown.
+pub struct Station<'a> {
+    kernel: &'a Ready,
+    initramfs: Initramfs,
+    accelerator: Accelerator,
+    lockdown: bool,
+    /// What is in each guest.
+    libraries: BTreeSet<(PathBuf, PathBuf)>,
+    saved: Option<Snapshot>,
+}
+
+impl<'a> Station<'a> {
+    /// Makes what is not there yet: the guest's first file system, and a saved guest.
+    pub fn open(site: &Site, lab: &Lab, kernel: &'a Ready) -> Outcome<Self> {
+        let init = site::this_program().map_err(|error| {
+            Trouble::infrastructure(format!("cannot find this program: {error}"), "")
+        })?;
+        let cache = site.target().join("vm");
+        let libraries = libraries::base(&init)?;
+        let contents = Contents {
+            init: &init,
+            libraries: &libraries,
+            modules: kernel.modules.as_deref(),
+        };
+        let mut station = Self {
+            kernel,
+            initramfs: initramfs::make(&contents, &cache)?,
+            accelerator: Accelerator::Tcg,
+            // It keeps out modules that Debian did not sign.
+            lockdown: !lab
+                .artifacts
+                .iter()
+                .any(|artifact| artifact.kind == ArtifactKind::Kmod),
+            libraries,
+            saved: None,
+        };
+        station.accelerator = accelerator::choose(&station.machine(), &cache);
+        station.saved = match Snapshot::of(&station.machine(), &cache, LIMITS.boot) {
+            Ok(saved) => Some(saved),
+            Err(error) => {
+                errln!("starting anew each time, since {error}");
+                None
+            }
+        };
+        Ok(station)
+    }
+
+    /// The machine, as QEMU is to start it.
+    pub fn machine(&self) -> Machine<'_> {
+        Machine {
+            kernel: self.kernel,
+            initramfs: &self.initramfs,
+            accelerator: self.accelerator,
+            memory: MEMORY,
+            lockdown: self.lockdown,
+        }
+    }
+
+    /// How slow this machine is, which showed when the guest was saved; never below 1.
+    fn factor(&self) -> f64 {
+        let booted = self.saved.as_ref().map_or(BOOT, |saved| saved.booted);
+        (booted.as_secs_f64() / BOOT.as_secs_f64()).max(1.0)
+    }
+
+    /// Has a guest run `plan`: a restored one where that can be, unless `cold` is asked for.
+    pub fn run(&self, lab: &Lab, plan: &Plan, cold: bool) -> Outcome<Ran> {
+        let factor = self.factor();
+        let order = order::of(lab, plan, self.kernel, &self.libraries, factor)?;
+        let limits = LIMITS.scaled(factor);
+        let saved = self.saved.as_ref().filter(|_| !cold);
+        let mut ran = host::run(&self.machine(), saved, &order, limits)?;
+        if ran.outcome.may_be_retried() {
+            saved.into_iter().for_each(Snapshot::forget);
+            ran = host::run(&self.machine(), None, &order, limits)?;
+        }
+        Ok(ran)
+    }
+}
+
 /// Runs `plan` on `kernel`. What it can't find out is an error of every step.
-pub fn run(site: &Site, plan: &Plan, kernel: &Ready) -> Outcome<Vec<StepResult>> {
-    let init = site::this_program().map_err(|error| {
-        Trouble::infrastructure(format!("cannot find this program: {error}"), "")
-    })?;
-    let cache = site.target().join("vm");
-    let base = libraries::base(&init)?;
-    let contents = Contents {
-        init: &init,
-        libraries: &base,
-        modules: kernel.modules.as_deref(),
-    };
-    let machine = Machine {
-        kernel,
-        initramfs: &initramfs::make(&contents, &cache)?,
-        accelerator: Accelerator::Tcg,
-        memory: MEMORY,
-        lockdown: true,
-    };
-    let order = order(plan, &base)?;
-    let saved = Snapshot::of(&machine, &cache, LIMITS.boot);
-    if let Err(error) = &saved {
-        errln!("starting anew, since {error}");
-    }
-    let mut saved = saved.ok();
-    let mut ran = host::run(&machine, saved.as_ref(), &order, LIMITS)?;
-    if ran.outcome.may_be_retried() {
-        saved.take().iter().for_each(Snapshot::forget);
-        ran = host::run(&machine, None, &order, LIMITS)?;
-    }
+pub fn run(site: &Site, lab: &Lab, plan: &Plan, kernel: &Ready) -> Outcome<Vec<StepResult>> {
+    let ran = Station::open(site, lab, kernel)?.run(lab, plan, false)?;
     if std::env::var_os("PROBELAB_TIMING").is_some() {
         errln!(
             "Linux {}: booted in {:.2} s, done in {:.2} s",
@@ -157,71 +223,6 @@ pub fn run(site: &Site, plan: &Plan, kernel: &Ready) -> Outcome<Vec<StepResult>>
         );
     }
     results(plan, &ran.outcome, &ran.lines)
-}
-
-/// What goes into the guest: the plan with the guest's paths, the files that it names, and those of
-/// their libraries that are not in the guest's `base`.
-fn order(plan: &Plan, base: &BTreeSet<(PathBuf, PathBuf)>) -> Outcome<Order> {
-    let mut files = Vec::new();
-    let mut inside = Plan {
-        guest: true,
-        tree: PathBuf::from(JOB).join("tree"),
-        ..plan.clone()
-    };
-    for (name, file) in &plan.artifacts {
-        let base = file.file_name().unwrap_or_default();
-        let path = PathBuf::from(JOB).join("artifacts").join(name).join(base);
-        files.push(take(file, &path)?);
-        inside.artifacts.insert(name.clone(), path);
-    }
-    let tree = files_of(&plan.tree)?;
-    for file in tree {
-        let relative = file.strip_prefix(&plan.tree).unwrap_or(&file);
-        files.push(take(&file, &inside.tree.join(relative))?);
-    }
-    let plan_text = serde_json::to_string(&inside)
-        .map_err(|error| Trouble::infrastructure(error.to_string(), ""))?;
-    let programs = plan.artifacts.values().map(PathBuf::as_path);
-    for (path, file) in libraries::of(programs)?.difference(base) {
-        files.push(take(file, path)?);
-    }
-    Ok(Order {
-        plan: plan_text,
-        modules: Vec::new(),
-        files,
-    })
-}
-
-fn take(from: &Path, to: &Path) -> Outcome<File> {
-    let read = || -> std::io::Result<File> {
-        Ok(File {
-            path: to.display().to_string(),
-            mode: fs::metadata(from)?.permissions().mode() & 0o777,
-            bytes: fs::read(from)?,
-        })
-    };
-    read().map_err(|error| {
-        Trouble::infrastructure(format!("cannot read {}: {error}", from.display()), "")
-    })
-}
-
-/// The files of a tree, without what builds leave in it.
-fn files_of(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let entries = fs::read_dir(folder).map_err(|error| {
-        Trouble::infrastructure(format!("cannot read {}: {error}", folder.display()), "")
-    })?;
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "target") {
-                files.extend(files_of(&path)?);
-            }
-        } else {
-            files.push(path);
-        }
-    }
-    Ok(files)
 }
 
 /// The guest's observations, held against what was asked for; the second part of split steps.
@@ -260,6 +261,9 @@ fn results(plan: &Plan, ending: &Ending, lines: &[String]) -> Outcome<Vec<StepRe
 /// Whether this process is the first of a guest; then it never returns.
 pub fn guest() {
     if labvm::guest::is_first_process() {
-        labvm::guest::main(elevate::COMMAND);
+        labvm::guest::main(labvm::guest::Commands {
+            run: elevate::COMMAND,
+            rehearse: Some(labcheck::REHEARSE),
+        });
     }
 }

@@ -1,0 +1,68 @@
+//! Whether the processor can help guests run. Found out by running one: a machine may have the device
+//! and still not be able to start an ordinary guest.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use crate::{
+    host,
+    qemu::{self, Accelerator, Machine},
+};
+
+/// What a guest that is helped needs to come up, many times over.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Where the answer is kept, in a cache.
+const ANSWER: &str = "accelerator";
+
+/// The accelerator for this machine. The answer is kept in `folder` until the next boot, or until
+/// QEMU is another. `machine` is what is tried.
+pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
+    if fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_err()
+    {
+        return Accelerator::Tcg;
+    }
+    let file = folder.join(ANSWER);
+    let asked = question();
+    let known = fs::read_to_string(&file).ok();
+    if let Some((question, answer)) = known.as_deref().and_then(|text| text.split_once('\n'))
+        && question == asked
+    {
+        return if answer == "kvm" {
+            Accelerator::Kvm
+        } else {
+            Accelerator::Tcg
+        };
+    }
+    let works = host::comes_up(
+        &Machine {
+            accelerator: Accelerator::Kvm,
+            ..*machine
+        },
+        PATIENCE,
+    );
+    let (answer, accelerator) = if works {
+        ("kvm", Accelerator::Kvm)
+    } else {
+        ("tcg", Accelerator::Tcg)
+    };
+    let _ = fs::create_dir_all(folder);
+    let _ = fs::write(&file, format!("{asked}\n{answer}"));
+    accelerator
+}
+
+/// What the answer depends on.
+fn question() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let qemu = qemu::path()
+        .and_then(|path| fs::metadata(path).ok()?.modified().ok())
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    format!("{} {qemu:?}", boot.trim())
+}
