@@ -153,7 +153,8 @@ pub struct Ready {
 pub fn own(file: &Path) -> Result<Ready, Error> {
     let bytes = fs::read(file).while_(|| format!("cannot read {}", file.display()))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let vmlinux = if bytes.starts_with(b"\x7fELF") {
+    let is_elf = bytes.starts_with(b"\x7fELF");
+    let vmlinux = if is_elf {
         file.to_owned()
     } else {
         let kernel = vmlinux::extract(&bytes)
@@ -169,9 +170,22 @@ pub fn own(file: &Path) -> Result<Ready, Error> {
         }
         to
     };
+    let banner = |bytes: &[u8]| {
+        vmlinux::release(bytes).ok_or_else(|| {
+            Error::new(
+                format!("{} does not say which Linux it is", file.display()),
+                "give an uncompressed vmlinux, or a bzImage",
+            )
+        })
+    };
+    let release = if is_elf {
+        banner(&bytes)?
+    } else {
+        banner(&fs::read(&vmlinux).while_(|| format!("cannot read {}", vmlinux.display()))?)?
+    };
     Ok(Ready {
-        name: name.clone().into_owned(),
-        release: name.into_owned(),
+        name: name.into_owned(),
+        release,
         hash: blake3::hash(&bytes).to_hex().to_string(),
         vmlinux,
         modules: None,

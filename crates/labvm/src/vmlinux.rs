@@ -46,6 +46,20 @@ pub fn extract(image: &[u8]) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// The release of a kernel, from the banner that it carries (`linux_banner`, init/version.c).
+pub fn release(kernel: &[u8]) -> Option<String> {
+    const BANNER: &[u8] = b"Linux version ";
+    kernel
+        .windows(BANNER.len() + 1)
+        .enumerate()
+        .filter(|(_, window)| window.starts_with(BANNER) && window[BANNER.len()].is_ascii_digit())
+        .find_map(|(at, _)| {
+            let rest = &kernel[at + BANNER.len()..];
+            let end = rest.iter().take(128).position(|&byte| byte == b' ')?;
+            String::from_utf8(rest[..end].to_vec()).ok()
+        })
+}
+
 fn unpack(payload: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     match payload {
@@ -115,6 +129,13 @@ mod tests {
             let error = extract(&image).expect_err(why);
             assert!(error.message.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn the_release_is_that_of_the_banner() {
+        let kernel = b"\0Linux version %s (%s)\0Linux version 6.1.0-56-cloud-amd64 (gcc) #1 SMP\0";
+        assert_eq!(release(kernel).as_deref(), Some("6.1.0-56-cloud-amd64"));
+        assert_eq!(release(b"Linux version 6.1"), None);
     }
 
     #[test]

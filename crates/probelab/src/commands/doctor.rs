@@ -7,6 +7,7 @@ use crate::{
     check::needs_privilege,
     site::Site,
     trouble::{Exit, Outcome},
+    vm,
 };
 
 /// Runs the command.
@@ -25,6 +26,28 @@ pub fn run(site: &Site, lab: Option<&str>) -> Outcome {
         if finding.state == State::Bad {
             exit = Exit::Infrastructure;
         }
+    }
+    let machines = vm::obstacle();
+    match &machines {
+        None => outln!(
+            "{}  {:<16} {}",
+            style("ok  ").green(),
+            "virtual machines",
+            vm::describe()
+        ),
+        Some(why) => {
+            outln!(
+                "{}  {:<16} {why}",
+                style("warn").yellow(),
+                "virtual machines"
+            );
+            outln!("      {:<16} `./lab setup` installs what they need", "");
+        }
+    }
+    if exit != Exit::Pass && machines.is_none() {
+        // What is bad above matters to checks on this machine only.
+        outln!("\nChecks can run in virtual machines here: `lab check --on vm`.");
+        exit = Exit::Pass;
     }
     if let Some(name) = lab {
         let course = site.course()?;

@@ -89,6 +89,23 @@ pub fn native_is_meant() -> bool {
         || qemu::path().is_none()
 }
 
+/// Why no virtual machine can be started here.
+pub fn obstacle() -> Option<String> {
+    qemu::path()
+        .is_none()
+        .then(|| format!("{} is not installed", qemu::program()))
+}
+
+/// What virtual machines have to work with here, in a sentence.
+pub fn describe() -> String {
+    let helped = if Path::new("/dev/kvm").exists() {
+        "; whether the processor can help is found out by trying"
+    } else {
+        "; every instruction is translated, since there is no /dev/kvm"
+    };
+    format!("{} is installed{helped}", qemu::program())
+}
+
 /// How many of these machines may run at once: virtual ones as many as there are processors and there
 /// is memory for; this one alone.
 pub fn at_once<'a>(places: impl IntoIterator<Item = &'a On>) -> usize {
