@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use goprof::{Samples, Symbolizer};
-use labcheck::{audit::Map, prelude::*};
+use labcheck::{audit::Map, prelude::*, sampler::Sampler};
 
 pub const STEPS: Steps = &[("count", count), ("stacks", stacks)];
 
@@ -40,13 +40,13 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
     let used = seen.outcome;
     let (sample, attach) = (lab.place(BPF, "fn sample"), lab.place(USER, "fn attach"));
     let counted = seen.both().and_then(|(before, after)| {
-        order.judge(after.wrapping_sub(before), used).map_err(|expected| {
+        order.judge(after.wrapping_sub(before), &used).map_err(|expected| {
             Failure::learner(format!(
                 "process {} used {:.2} s of CPU time, none of it on its first thread, and then another \
-                 process did the same; at {} Hz the first is about {expected:.0} samples. SAMPLES grew \
+                 process did the same; at {} Hz the first is about {expected} samples. SAMPLES grew \
                  by {}. Look at {sample} and {attach}.",
                 target.pid(),
-                used.as_secs_f64(),
+                used.time.as_secs_f64(),
                 order.hz,
                 after.wrapping_sub(before),
             ))
@@ -96,9 +96,9 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         ))),
     });
     let kept = lab.require("keeps-stacks", kept)?;
-    let all = order.judge(kept.total(), used).map_err(|expected| {
+    let all = order.judge(kept.total(), &used).map_err(|expected| {
         Failure::learner(format!(
-            "the target used CPU time for about {expected:.0} samples at {} Hz; the counters in COUNTS \
+            "the target used CPU time for about {expected} samples at {} Hz; the counters in COUNTS \
              add up to {}. Look at {count}.",
             order.hz,
             kept.total(),
@@ -158,30 +158,34 @@ impl Order {
             .start()
     }
 
-    /// Has the target work; returns the CPU time that it used.
-    fn run(&self, target: &mut Workload) -> Result<Duration, Failure> {
+    /// Has the target work while we sample it too.
+    fn run(&self, target: &mut Workload) -> Result<Used, Failure> {
         let clock = |target: &Workload| pgo::ruler::cpu_time(target.pid());
+        let sampler = Sampler::start(self.hz)?;
         let before = clock(target)?;
         target.send(&format!(
             "{} {} {} {}",
             self.millis, self.left, self.right, self.seed
         ))?;
         target.expect("done")?;
-        Ok(clock(target)?.saturating_sub(before))
+        Ok(Used {
+            samples: sampler.samples_of(target.pid())?,
+            time: clock(target)?.saturating_sub(before),
+        })
     }
 
-    /// Whether `count` can be the samples of so much CPU time; else the number expected.
+    /// Whether `count` can be the samples of what the target used; else the number expected.
     ///
-    /// The clock ticks at fixed times, so a thread that runs without a break gets its exact share;
-    /// one that is often interrupted gets n samples with a deviation below the square root of n.
-    /// n is 476 to 748; five deviations are 0.18 to 0.23 n (false fails: 6 in 10 million). A
-    /// quarter leaves room for ticks that a busy virtual machine loses.
-    fn judge(&self, count: u64, used: Duration) -> Result<(), f64> {
-        let expected = used.as_secs_f64() * self.hz as f64;
-        if (count as f64 - expected).abs() <= expected / 4.0 {
+    /// A clock ticks at fixed times, so of a thread that runs without a break two samplers get the
+    /// same; of one that is often interrupted each gets n samples with a deviation below the square
+    /// root of n, and their difference has one below that of 2n. Five of these are exceeded in 6 of 10
+    /// million runs.
+    fn judge(&self, count: u64, used: &Used) -> Result<(), u64> {
+        let tolerance = 5.0 * (2.0 * used.samples as f64).sqrt();
+        if count.abs_diff(used.samples) as f64 <= tolerance {
             Ok(())
         } else {
-            Err(expected)
+            Err(used.samples)
         }
     }
 
@@ -210,6 +214,14 @@ impl Order {
         }
         text
     }
+}
+
+/// What a target used while it worked.
+#[derive(Clone, Copy)]
+struct Used {
+    time: Duration,
+    /// How often a sampler of ours, of the rate that the learner is told, found it running.
+    samples: u64,
 }
 
 /// A target, as the learner's user, so that its memory map can be read.

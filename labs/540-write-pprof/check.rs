@@ -11,7 +11,7 @@ use std::{
 };
 
 use goprof::pprof::Profile;
-use labcheck::{golang::Go, prelude::*};
+use labcheck::{golang::Go, prelude::*, sampler::Sampler};
 
 use samples::{Kernel, Report};
 use source::Source;
@@ -229,7 +229,7 @@ impl Order {
     /// Has the target work while the learner's processes stand still; returns what the kernel
     /// counted meanwhile.
     ///
-    /// How many samples there are is lab sample-stacks' concern. Half of what the CPU time says is
+    /// How many samples there are is lab sample-stacks' concern. Half of what a sampler of ours finds is
     /// asked for here: far more than five deviations below the number expected.
     fn sample(&self, learner: &mut Learner, target: &mut Workload) -> Result<Kernel, Failure> {
         let program = learner.audit()?.attached(
@@ -240,6 +240,7 @@ impl Order {
         let counts = learner.audit()?.map(&program, "COUNTS")?;
         let stacks = learner.audit()?.map(&program, "STACKS")?;
         let clock = Instant::now();
+        let sampler = Sampler::start(self.hz)?;
         let seen = learner.witness(
             &program,
             || labcheck::stacks::of_process(&counts, &stacks),
@@ -248,9 +249,11 @@ impl Order {
                     "{} {} {} {}",
                     self.millis, self.left, self.right, self.seed
                 ))?;
-                target.expect("done")
+                target.expect("done")?;
+                sampler.samples_of(target.pid())
             },
         )?;
+        let ours = seen.outcome;
         let (before, after) = seen.both()?;
         let earlier: u64 = before.iter().map(|(_, count)| count).sum();
         if earlier > SLACK {
@@ -264,15 +267,12 @@ impl Order {
             &mut goprof::for_process(target.pid()).map_err(broken)?,
             clock.elapsed(),
         );
-        if kernel.total >= self.hz * self.millis / 2000 {
+        if kernel.total >= ours / 2 {
             return Ok(kernel);
         }
         Err(Failure::learner(format!(
-            "the target used {} ms of CPU time, about {} samples at {} Hz; COUNTS adds up to {}.",
-            self.millis,
-            self.hz * self.millis / 1000,
-            self.hz,
-            kernel.total
+            "the target used {} ms of CPU time, {ours} samples at {} Hz; COUNTS adds up to {}.",
+            self.millis, self.hz, kernel.total
         )))
     }
 }

@@ -132,6 +132,7 @@ impl Shared {
         for ring in rings {
             ring.drain(|record| match record {
                 Record::Lost => *lost = true,
+                Record::Sample(_) => {}
                 Record::Loaded(id) => {
                     // Gone already: a feature probe.
                     if let Ok(fd) = bpf::program(id) {
@@ -152,7 +153,7 @@ impl Audit {
             .map_err(|error| io::Error::other(format!("BPF run counts: {error}")))?;
         let rings = cpus::online()?
             .into_iter()
-            .map(|cpu| Ring::open(folder.as_fd(), cpu))
+            .map(|cpu| Ring::of_loads(folder.as_fd(), cpu))
             .collect::<io::Result<Vec<_>>>()
             .map_err(|error| io::Error::other(format!("records of BPF loads: {error}")))?;
         let shared = Arc::new(Mutex::new(Shared {

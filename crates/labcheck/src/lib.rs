@@ -28,6 +28,7 @@ mod perf;
 pub mod plan;
 pub mod refusal;
 pub mod runner;
+pub mod sampler;
 pub mod scratch;
 pub mod session;
 pub mod stacks;

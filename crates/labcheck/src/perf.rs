@@ -1,4 +1,5 @@
-//! Which BPF programs a control group loads, told by the kernel itself.
+//! Records that the kernel writes for us: which BPF programs a control group loads, and what runs when
+//! a clock ticks.
 //!
 //! A perf event with `attr.bpf_event` makes the kernel write PERF_RECORD_BPF_EVENT for each
 //! program that is loaded; opened with PERF_FLAG_PID_CGROUP it does so only for tasks of one
@@ -13,12 +14,15 @@ use std::{
 };
 
 use perf_event_open_sys::bindings::{
-    PERF_COUNT_SW_DUMMY, PERF_FLAG_FD_CLOEXEC, PERF_FLAG_PID_CGROUP, PERF_RECORD_BPF_EVENT,
-    PERF_TYPE_SOFTWARE, perf_event_attr, perf_event_mmap_page,
+    PERF_COUNT_SW_CPU_CLOCK, PERF_COUNT_SW_DUMMY, PERF_FLAG_FD_CLOEXEC, PERF_FLAG_PID_CGROUP,
+    PERF_RECORD_BPF_EVENT, PERF_RECORD_SAMPLE, PERF_SAMPLE_TID, PERF_TYPE_SOFTWARE,
+    perf_event_attr, perf_event_mmap_page,
 };
 
-/// Pages of the ring that each CPU gets, without its control page. A power of two.
-const RING_PAGES: usize = 8;
+/// Pages of the ring of each CPU, without its control page: for loads, of which there are few, and for
+/// samples, of 16 bytes each. Powers of two.
+const LOAD_PAGES: usize = 8;
+const SAMPLE_PAGES: usize = 64;
 const PERF_BPF_EVENT_PROG_LOAD: u16 = 1;
 const PERF_RECORD_LOST: u32 = 2;
 
@@ -27,6 +31,8 @@ pub(crate) struct Ring {
     fd: OwnedFd,
     base: NonNull<u8>,
     page: usize,
+    /// Data pages.
+    pages: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone and is only read through `&mut self`.
@@ -37,32 +43,43 @@ unsafe impl Send for Ring {}
 pub(crate) enum Record {
     /// A program was loaded; its id.
     Loaded(u32),
+    /// A process was running when the clock ticked; its id.
+    Sample(u32),
     /// The kernel dropped records: the ring was full.
     Lost,
 }
 
 impl Ring {
     /// Watches `cgroup`, an open folder of a cgroup2 hierarchy, on `cpu`.
-    pub(crate) fn open(cgroup: BorrowedFd<'_>, cpu: u32) -> io::Result<Self> {
-        let mut attr = perf_event_attr {
-            type_: PERF_TYPE_SOFTWARE,
-            size: u32::try_from(size_of::<perf_event_attr>()).map_err(io::Error::other)?,
-            config: PERF_COUNT_SW_DUMMY.into(),
-            ..Default::default()
-        };
+    pub(crate) fn of_loads(cgroup: BorrowedFd<'_>, cpu: u32) -> io::Result<Self> {
+        let mut attr = software(PERF_COUNT_SW_DUMMY)?;
         attr.__bindgen_anon_2.wakeup_events = 1;
         attr.set_bpf_event(1);
-        let cpu = i32::try_from(cpu).map_err(io::Error::other)?;
         let flags = PERF_FLAG_PID_CGROUP | PERF_FLAG_FD_CLOEXEC;
+        Self::open(attr, cgroup.as_raw_fd(), cpu, flags, LOAD_PAGES)
+    }
+
+    /// Looks `hz` times a second at what runs on `cpu`.
+    pub(crate) fn of_samples(cpu: u32, hz: u64) -> io::Result<Self> {
+        let mut attr = software(PERF_COUNT_SW_CPU_CLOCK)?;
+        attr.set_freq(1);
+        attr.__bindgen_anon_1.sample_freq = hz;
+        attr.sample_type = PERF_SAMPLE_TID.into();
+        attr.set_exclude_idle(1);
+        Self::open(attr, -1, cpu, PERF_FLAG_FD_CLOEXEC, SAMPLE_PAGES)
+    }
+
+    fn open(
+        mut attr: perf_event_attr,
+        pid: i32,
+        cpu: u32,
+        flags: u32,
+        pages: usize,
+    ) -> io::Result<Self> {
+        let cpu = i32::try_from(cpu).map_err(io::Error::other)?;
         // SAFETY: `attr` is initialised, its size is in it, and the kernel only reads it.
         let fd = unsafe {
-            perf_event_open_sys::perf_event_open(
-                &raw mut attr,
-                cgroup.as_raw_fd(),
-                cpu,
-                -1,
-                flags.into(),
-            )
+            perf_event_open_sys::perf_event_open(&raw mut attr, pid, cpu, -1, flags.into())
         };
         if fd < 0 {
             return Err(io::Error::last_os_error());
@@ -74,7 +91,7 @@ impl Ring {
         let base = unsafe {
             rustix::mm::mmap(
                 std::ptr::null_mut(),
-                (1 + RING_PAGES) * page,
+                (1 + pages) * page,
                 rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE,
                 rustix::mm::MapFlags::SHARED,
                 &fd,
@@ -82,7 +99,12 @@ impl Ring {
             )
         }?;
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mmap gave null"))?;
-        Ok(Self { fd, base, page })
+        Ok(Self {
+            fd,
+            base,
+            page,
+            pages,
+        })
     }
 
     /// Takes all records written since the last call.
@@ -112,6 +134,9 @@ impl Ring {
                         body[4], body[5], body[6], body[7],
                     ])));
                 }
+            } else if kind == PERF_RECORD_SAMPLE {
+                // With PERF_SAMPLE_TID alone: process, thread.
+                each(Record::Sample(u32::from_ne_bytes(self.read(at + 8))));
             } else if kind == PERF_RECORD_LOST {
                 each(Record::Lost);
             }
@@ -123,13 +148,22 @@ impl Ring {
 
     /// N bytes of the ring from position `at`, which wraps.
     fn read<const N: usize>(&self, at: u64) -> [u8; N] {
-        let size = (RING_PAGES * self.page) as u64;
+        let size = (self.pages * self.page) as u64;
         std::array::from_fn(|i| {
             let offset = ((at + i as u64) % size) as usize;
             // SAFETY: `offset` lies within the data pages, which follow the control page.
             unsafe { self.base.as_ptr().add(self.page + offset).read_volatile() }
         })
     }
+}
+
+fn software(config: u32) -> io::Result<perf_event_attr> {
+    Ok(perf_event_attr {
+        type_: PERF_TYPE_SOFTWARE,
+        size: u32::try_from(size_of::<perf_event_attr>()).map_err(io::Error::other)?,
+        config: config.into(),
+        ..Default::default()
+    })
 }
 
 impl AsFd for Ring {
@@ -142,6 +176,6 @@ impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: unmaps exactly what `open` mapped; nothing borrows it any longer.
         let _ =
-            unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), (1 + RING_PAGES) * self.page) };
+            unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), (1 + self.pages) * self.page) };
     }
 }
