@@ -12,7 +12,7 @@ use std::{
 pub const COMMAND: &str = "__deed";
 
 /// Each deed, and the outcomes that are right for it.
-pub const ALL: [(&str, &[&str]); 15] = [
+pub const ALL: [(&str, &[&str]); 16] = [
     ("done", &["done"]),
     ("fails", &["done"]),
     ("works-for-ever", &["time-out"]),
@@ -31,6 +31,7 @@ pub const ALL: [(&str, &[&str]); 15] = [
     ("forges-a-message", &["forged"]),
     ("sends-half-a-message", &["power-off"]),
     ("stops-all", &["time-out"]),
+    ("loads-the-kernel", &["silence", "time-out"]),
     // Linux 6.12 and later keep a share for ordinary processes (`fair_server`, kernel/sched/fair.c).
     ("takes-the-processor", &["silence", "time-out"]),
 ];
@@ -76,6 +77,7 @@ pub fn main() -> ! {
             sysrq("o");
         }
         "stops-all" => signal_all(libc::SIGSTOP),
+        "loads-the-kernel" => load_the_kernel(),
         "takes-the-processor" => take_the_processor(),
         other => panic!("no deed {other}"),
     }
@@ -141,6 +143,66 @@ fn forge() {
     frame.extend((message.len() as u32).to_le_bytes());
     frame.extend(message);
     connection().write_all(&frame).expect("written");
+}
+
+/// BPF programs that run as long as the verifier lets them, at each tick and each system call.
+fn load_the_kernel() {
+    /// Of `union bpf_attr`, what BPF_PROG_LOAD and BPF_RAW_TRACEPOINT_OPEN begin with, and the commands'
+    /// numbers (include/uapi/linux/bpf.h).
+    #[repr(C)]
+    struct Load {
+        kind: u32,
+        count: u32,
+        instructions: u64,
+        license: u64,
+        rest: [u64; 12],
+    }
+    #[repr(C)]
+    struct Attach {
+        name: u64,
+        program: u64,
+    }
+    const LOAD: i32 = 5;
+    const ATTACH: i32 = 17;
+    const RAW_TRACEPOINT: u32 = 17;
+    // r0 = 0; r6 = 0; do r6 += 1 while r6 < 100,000; exit.
+    let program: [u64; 5] = [
+        0x0000_0000_0000_00b7,
+        0x0000_0000_0000_06b7,
+        0x0000_0001_0000_0607,
+        (100_000 << 32) | 0xfffe_06a5,
+        0x0000_0000_0000_0095,
+    ];
+    let bpf = |command: i32, attributes: *const u8, size: usize| {
+        // SAFETY: the attributes and what they point to live until the call returns.
+        let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size) };
+        assert!(result >= 0, "{}", io::Error::last_os_error());
+        result
+    };
+    for name in [
+        c"sys_enter",
+        c"sys_exit",
+        c"sched_switch",
+        c"sched_wakeup",
+        c"softirq_entry",
+        c"timer_expire_entry",
+        c"hrtimer_expire_entry",
+        c"local_timer_entry",
+    ] {
+        let load = Load {
+            kind: RAW_TRACEPOINT,
+            count: program.len() as u32,
+            instructions: program.as_ptr() as u64,
+            license: c"GPL".as_ptr() as u64,
+            rest: [0; 12],
+        };
+        let fd = bpf(LOAD, (&raw const load).cast(), size_of::<Load>());
+        let attach = Attach {
+            name: name.as_ptr() as u64,
+            program: fd as u64,
+        };
+        bpf(ATTACH, (&raw const attach).cast(), size_of::<Attach>());
+    }
 }
 
 /// Above everything else on the only processor, for ever.

@@ -168,6 +168,7 @@ fn table(report: &Report) -> String {
         let short = kernel.split(['+', '-']).next().unwrap_or(kernel);
         let _ = write!(out, "{short:<WIDTH$}");
     }
+    out.truncate(out.trim_end().len());
     out.push('\n');
     for slug in labs {
         let mut line = format!("{slug:<20}");
