@@ -24,6 +24,8 @@ const WRITE: &str = "src/write.rs";
 const SOURCE: &str = "busy/work/work.go";
 const PACKAGE: &str = "probelab.dev/labs/write-pprof/busy/work";
 const FILE: &str = "cpu.pprof";
+/// Bytes; a profile of a second and a half has some ten thousand.
+const LARGEST: u64 = 4 << 20;
 /// Samples of a target that waits for input: of the Go runtime, now and then.
 const SLACK: u64 = 10;
 
@@ -111,7 +113,7 @@ fn write(lab: &mut Session) -> Result<(), Stop> {
     let place = lab.place(WRITE, "pub fn profile");
     let at_place = |why: String| Failure::learner(format!("{why} Look at {place}."));
     let file = learner.stop_with_files().and_then(|(_, folder)| {
-        let bytes = folder.read(FILE, 16 << 20)?;
+        let bytes = folder.read(FILE, LARGEST)?;
         let profile =
             goprof::read(&bytes).map_err(|error| at_place(format!("{FILE}: {error}.")))?;
         Ok((bytes, profile))

@@ -11,6 +11,7 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use rustix::mount::{MountFlags, mount};
@@ -23,6 +24,8 @@ const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /// goes: with those come events, and an id is given again after its event is gone
 /// (`register_trace_event`, kernel/trace/trace_output.c).
 const VIEWS: &str = "/run/probelab";
+/// After which a view is taken for unused.
+const UNUSED: Duration = Duration::from_secs(6 * 3600);
 /// Grows when what is in a view changes.
 const VERSION: u32 = 1;
 
@@ -89,9 +92,24 @@ fn view() -> io::Result<PathBuf> {
             .mode(0o755)
             .create(views)?;
         scratch::sweep(views);
+        remove_unused(views);
         make(mounted()?, &view)?;
     }
+    // By which others see that it is in use.
+    fs::File::open(&view)?.set_modified(SystemTime::now())?;
     Ok(view)
+}
+
+/// Removes views that nobody has used for longer than any run takes: some thousand small files each.
+fn remove_unused(views: &Path) {
+    for entry in fs::read_dir(views).into_iter().flatten().flatten() {
+        let is_view = entry.file_name().to_string_lossy().starts_with("tracing-");
+        let used = entry.metadata().and_then(|meta| meta.modified());
+        let unused = used.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > UNUSED));
+        if is_view && unused {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// A hash of which modules are loaded, and where (proc_modules(5): name, size, users, users' names,

@@ -14,11 +14,9 @@ use crate::{
 
 /// What a guest that is helped needs to come up, many times over.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Where the answer is kept, in a cache.
-const ANSWER: &str = "accelerator";
 
 /// The accelerator for this machine. The answer is kept in `folder` until the next boot, or until
-/// QEMU is another. `machine` is what is tried.
+/// QEMU or the kernel is another. `machine` is what is tried.
 pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
     if fs::File::options()
         .read(true)
@@ -28,7 +26,8 @@ pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
     {
         return Accelerator::Tcg;
     }
-    let file = folder.join(ANSWER);
+    // A kernel that does not come up at all says nothing about the others.
+    let file = folder.join(format!("accelerator-{:.8}", machine.kernel.hash));
     let asked = question();
     let known = fs::read_to_string(&file).ok();
     if let Some((question, answer)) = known.as_deref().and_then(|text| text.split_once('\n'))

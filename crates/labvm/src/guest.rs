@@ -276,6 +276,10 @@ fn run(host: &Host, job: &Job, runner: &str) -> io::Result<()> {
     for module in &job.modules {
         load(module)?;
     }
+    // Before anything of a learner's runs.
+    host.say(&FromGuest::Alive {
+        nonce: job.nonce.clone(),
+    })?;
     let mut child = Command::new("/proc/self/exe")
         .arg(runner)
         .env_clear()

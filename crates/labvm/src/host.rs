@@ -138,6 +138,8 @@ struct Guest {
     lines: Vec<String>,
     bytes: usize,
     booted: Option<Duration>,
+    port_closed: bool,
+    console_closed: bool,
     /// Why QEMU says that the guest stopped.
     stopped: Option<String>,
 }
@@ -188,6 +190,8 @@ impl Guest {
             lines: Vec::new(),
             bytes: 0,
             booted: None,
+            port_closed: false,
+            console_closed: false,
             stopped: None,
         })
     }
@@ -246,15 +250,16 @@ impl Guest {
         if let Err(outcome) = self.greet(qemu, saved, limits) {
             return outcome;
         }
-        if let Err(error) = self.send(order) {
-            return match self.next(Instant::now() + limits.silence) {
-                Ok(FromGuest::Broken { why }) => Outcome::Broken(why),
-                Ok(_) => Outcome::Broken(format!("it did not take the job: {error}")),
-                Err(outcome) => outcome,
-            };
+        // Until the guest has taken the whole job and says so, nothing of a learner's runs in it: what
+        // goes wrong can go right the next time.
+        if let Err(outcome) = self.hand_over(order, limits) {
+            return outcome;
         }
         let deadline = Instant::now() + limits.work;
         loop {
+            if Instant::now() >= deadline {
+                return Outcome::TimeOut;
+            }
             let silence = Instant::now() + limits.silence;
             let message = match self.next(deadline.min(silence)) {
                 Err(Outcome::TimeOut) if silence < deadline => return Outcome::Silence,
@@ -264,6 +269,24 @@ impl Guest {
             if let Some(outcome) = self.take(message) {
                 return outcome;
             }
+        }
+    }
+
+    fn hand_over(&mut self, order: &Order, limits: Limits) -> Result<(), Outcome> {
+        let sent = self
+            .port
+            .set_write_timeout(Some(limits.silence))
+            .and_then(|()| self.send(order));
+        match self.next(Instant::now() + limits.silence) {
+            Ok(FromGuest::Broken { why }) => Err(Outcome::Broken(why)),
+            Ok(message) if sent.is_ok() => match self.take(message) {
+                None => Ok(()),
+                Some(outcome) => Err(outcome),
+            },
+            Ok(_) => Err(Outcome::NeverReady("it did not take the job".into())),
+            Err(outcome) => Err(Outcome::NeverReady(format!(
+                "it did not take the job: {outcome}"
+            ))),
         }
     }
 
@@ -285,15 +308,19 @@ impl Guest {
             match self.events.recv_timeout(left) {
                 Ok(Event::Said(Ok(message))) => return Ok(message),
                 // The others will tell more about why.
-                Ok(Event::Said(Err(Wrong::Closed | Wrong::Cut | Wrong::Io(_)))) => {}
+                Ok(Event::Said(Err(Wrong::Closed | Wrong::Cut | Wrong::Io(_)))) => {
+                    self.port_closed = true;
+                }
                 Ok(Event::Said(Err(wrong))) => return Err(Outcome::Forged(wrong.to_string())),
                 Ok(Event::Stopped(why)) => self.stopped = Some(why),
                 Ok(Event::Console) => return Err(Outcome::Flood("its console")),
-                // QEMU has ended: it closes this last.
-                Ok(Event::ConsoleClosed) | Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.ending());
-                }
+                Ok(Event::ConsoleClosed) => self.console_closed = true,
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ending()),
                 Err(RecvTimeoutError::Timeout) => return Err(Outcome::TimeOut),
+            }
+            // QEMU has ended once it has closed both; what it passed on before was read before.
+            if self.port_closed && self.console_closed {
+                return Err(self.ending());
             }
         }
     }
@@ -340,6 +367,11 @@ impl Guest {
     /// Takes a message of a guest at work; an outcome ends the conversation.
     fn take(&mut self, message: FromGuest) -> Option<Outcome> {
         let forged = |why: &str| Some(Outcome::Forged(why.to_owned()));
+        // Each takes room, however little it says.
+        self.bytes += 64;
+        if self.bytes > LINES {
+            return Some(Outcome::Flood("the connection"));
+        }
         match message {
             FromGuest::Alive { nonce }
             | FromGuest::Line { nonce, .. }

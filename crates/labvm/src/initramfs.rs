@@ -135,7 +135,9 @@ impl Archive {
         trailer(&mut self.bytes).while_(|| "cannot end the archive".to_owned())?;
         let hash = blake3::hash(&self.bytes).to_hex().to_string();
         let file = folder.join(format!("initramfs-{}.cpio", &hash[..16]));
-        if file.exists() {
+        // After a crash a file may be there and be empty.
+        let whole = |meta: fs::Metadata| meta.len() == self.bytes.len() as u64;
+        if fs::metadata(&file).is_ok_and(whole) {
             cache::used(&file);
         } else {
             cache::trim(folder);

@@ -262,6 +262,14 @@ impl Store {
     ) -> Result<(), Error> {
         fs::create_dir_all(&self.folder)
             .while_(|| format!("cannot make {}", self.folder.display()))?;
+        // One at a time: the others find it here.
+        let lock = self.folder.join(".lock");
+        let lock = fs::File::create(&lock).while_(|| format!("cannot make {}", lock.display()))?;
+        lock.lock()
+            .while_(|| "cannot wait for another download".to_owned())?;
+        if is_whole(folder) {
+            return Ok(());
+        }
         // Made aside and renamed, so that an interruption leaves no half kernel.
         let aside = tempfile::Builder::new()
             .prefix(".new-")
@@ -289,11 +297,7 @@ impl Store {
         unpack::unpack(&debs, &unpacked)?;
         seal(&unpacked)?;
         let _ = fs::remove_dir_all(folder);
-        match fs::rename(&unpacked, folder) {
-            // Another `lab` was first.
-            Err(_) if is_whole(folder) => Ok(()),
-            other => other.while_(|| format!("cannot keep {}", folder.display())),
-        }
+        fs::rename(&unpacked, folder).while_(|| format!("cannot keep {}", folder.display()))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     Error, cache,
     error::While as _,
     protocol::{self, FromGuest, ToGuest},
-    qemu::{self, Machine, Qemu},
+    qemu::{self, Accelerator, Machine, Qemu},
     qmp::Qmp,
 };
 
@@ -40,24 +40,20 @@ impl Snapshot {
         let lock = File::create(file.with_extension("lock")).while_(what)?;
         lock.lock().while_(what)?;
         let times = file.with_extension("booted");
-        if file.exists() {
+        if let (true, Some(booted)) = (file.exists(), seconds_in(&times)) {
             cache::used(&file);
-        } else {
-            cache::trim(folder);
-            let aside = tempfile::Builder::new()
-                .prefix(".snapshot-")
-                .tempfile_in(folder)
-                .while_(what)?;
-            let booted = save(machine, aside.path(), boot)
-                .while_(|| "a virtual machine could not be saved".to_owned())?;
-            fs::write(&times, booted.as_secs_f64().to_string()).while_(what)?;
-            aside.persist(&file).while_(what)?;
+            cache::used(&times);
+            return Ok(Self { file, booted });
         }
-        let booted = fs::read_to_string(&times)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .unwrap_or(boot);
+        cache::trim(folder);
+        let aside = tempfile::Builder::new()
+            .prefix(".snapshot-")
+            .tempfile_in(folder)
+            .while_(what)?;
+        let booted = save(machine, aside.path(), boot)
+            .while_(|| "a virtual machine could not be saved".to_owned())?;
+        fs::write(&times, booted.as_secs_f64().to_string()).while_(what)?;
+        aside.persist(&file).while_(what)?;
         Ok(Self { file, booted })
     }
 
@@ -65,6 +61,11 @@ impl Snapshot {
     pub fn forget(&self) {
         let _ = fs::remove_file(&self.file);
     }
+}
+
+fn seconds_in(file: &Path) -> Option<Duration> {
+    let seconds = fs::read_to_string(file).ok()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// Everything that a saved guest depends on, as one word.
@@ -85,6 +86,14 @@ fn key(machine: &Machine<'_>) -> Result<String, Error> {
         .unwrap_or_default();
     hash.update(format!("{qemu:?} {} {changed:?}", meta.len()).as_bytes());
     hash.update(&[protocol::VERSION]);
+    // A guest that is helped has this processor, as this kernel offers it.
+    if machine.accelerator == Accelerator::Kvm {
+        let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let told = |line: &&str| line.starts_with("model name") || line.starts_with("microcode");
+        let told: Vec<&str> = processor.lines().filter(told).take(2).collect();
+        let release = rustix::system::uname();
+        hash.update(format!("{told:?} {:?}", release.release()).as_bytes());
+    }
     for argument in machine.arguments() {
         hash.update(argument.as_encoded_bytes());
         hash.update(&[0]);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
 
@@ -21,11 +21,11 @@ pub fn in_order<T: Send, R: Send>(
         return;
     }
     let (give, take) = mpsc::sync_channel::<(usize, T)>(0);
-    let take = Mutex::new(take);
+    let take = Arc::new(Mutex::new(take));
     let (done, results) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..workers {
-            let (take, done, work) = (&take, done.clone(), &work);
+            let (take, done, work) = (take.clone(), done.clone(), &work);
             scope.spawn(move || {
                 loop {
                     let next = take.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -36,7 +36,8 @@ pub fn in_order<T: Send, R: Send>(
                 }
             });
         }
-        drop(done);
+        // Theirs alone: should all of them panic, giving fails instead of waiting for ever.
+        drop((done, take));
         let mut waiting = BTreeMap::new();
         let mut next = 0;
         let mut tell = |(number, result)| {

@@ -76,13 +76,13 @@ pub fn run(site: &Site, options: &Verify) -> Outcome {
                 Ok(prepared) => judge(case, &prepared.run(on)),
                 Err(trouble) => Proof::Unknown(trouble.report.to_string()),
             };
-            (on, built, proof, begin.elapsed().as_secs_f64())
+            let exit = prepared.as_ref().err().map(|trouble| trouble.exit);
+            let names = (case.lab.slug.to_string(), case.name.clone());
+            // Not what was prepared: its lock must not wait until this is told.
+            (on, names, exit, proof, begin.elapsed().as_secs_f64())
         },
-        |(on, built, proof, seconds)| {
-            let (case, prepared) = &*built;
-            if let Err(found) = prepared {
-                trouble = Some(found.exit);
-            }
+        |(on, (lab, case), exit, proof, seconds)| {
+            trouble = trouble.or(exit);
             let kernel = match on {
                 On::Native => String::new(),
                 On::Vm(kernel) => format!("{:<6}", kernel.name),
@@ -90,8 +90,8 @@ pub fn run(site: &Site, options: &Verify) -> Outcome {
             outln!(
                 "{}  {:<18} {:<28} {kernel}{seconds:>5.1} s  {}",
                 count.add(&proof),
-                case.lab.slug,
-                case.name,
+                lab,
+                case,
                 proof.text()
             );
         },

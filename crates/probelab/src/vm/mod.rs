@@ -10,7 +10,12 @@ use std::{
 };
 
 use course::{ArtifactKind, Lab};
-use labcheck::{plan::Plan, runner, verdict::StepResult};
+use labcheck::{
+    Checks,
+    plan::Plan,
+    runner,
+    verdict::{StepResult, Verdict},
+};
 use labvm::{
     accelerator,
     host::{self, Limits, Ran},
@@ -86,11 +91,14 @@ pub fn native_is_meant() -> bool {
     labcheck::machine::is_root()
         || std::env::var("CI").is_ok_and(|value| value == "true")
         || Path::new(MEANT_FOR_IT).exists()
-        || qemu::path().is_none()
+        || obstacle().is_some()
 }
 
 /// Why no virtual machine can be started here.
 pub fn obstacle() -> Option<String> {
+    if std::env::consts::ARCH != "x86_64" {
+        return Some("for x86-64 only, so far".to_owned());
+    }
     qemu::path()
         .is_none()
         .then(|| format!("{} is not installed", qemu::program()))
@@ -217,7 +225,13 @@ impl<'a> Station<'a> {
     pub fn run(&self, lab: &Lab, plan: &Plan, cold: bool) -> Outcome<Ran> {
         let factor = self.factor();
         let order = order::of(lab, plan, self.kernel, &self.libraries, factor)?;
-        let limits = LIMITS.scaled(factor);
+        let runs = plan.steps.iter().filter_map(|step| step.run.as_ref());
+        let seconds: u64 = runs.map(|run| u64::from(run.seconds)).sum();
+        let limits = Limits {
+            work: LIMITS.work + Duration::from_secs(seconds),
+            ..LIMITS
+        }
+        .scaled(factor);
         let saved = self.saved.as_ref().filter(|_| !cold);
         let mut ran = host::run(&self.machine(), saved, &order, limits)?;
         if ran.outcome.may_be_retried() {
@@ -256,7 +270,11 @@ fn results(plan: &Plan, ending: &Ending, lines: &[String]) -> Outcome<Vec<StepRe
             Ok(Line::Started) => {}
             Ok(Line::Result(result)) => results.push(*result),
             Ok(Line::Failed(why)) => return Err(Trouble::infrastructure(why, "")),
-            Err(_) => errln!("{line}"),
+            // Whoever says it, it is not ours: shown as far as it does no harm to a terminal.
+            Err(_) => {
+                let shown: String = line.chars().take(300).collect();
+                errln!("from the virtual machine: {}", shown.escape_debug());
+            }
         }
     }
     if *ending != Ending::Done(Some(0)) {
@@ -269,10 +287,40 @@ fn results(plan: &Plan, ending: &Ending, lines: &[String]) -> Outcome<Vec<StepRe
             "",
         ));
     }
+    if let Some(result) = results
+        .iter()
+        .find(|result| !is_sound(plan, checks, result))
+    {
+        return Err(Trouble::infrastructure(
+            format!(
+                "the virtual machine says that step {} passed, and not that all its checks did",
+                result.id
+            ),
+            "",
+        ));
+    }
     Ok(results
         .into_iter()
         .map(|result| runner::finish_on_host(plan, checks, result))
         .collect())
+}
+
+/// Whether a step that passed did so by all the checks that it has: those left to this machine are not
+/// made yet.
+fn is_sound(plan: &Plan, checks: Checks, result: &StepResult) -> bool {
+    let left = checks.on_host.iter().any(|(id, _)| *id == result.id);
+    let Some(step) = plan.steps.iter().find(|step| step.id == result.id) else {
+        return false;
+    };
+    result.verdict != Verdict::Pass
+        || step
+            .checks
+            .iter()
+            .eq(result.checks.iter().map(|check| &check.id))
+            && result.checks.iter().all(|check| match check.verdict {
+                Some(verdict) => verdict == Verdict::Pass,
+                None => left,
+            })
 }
 
 /// Whether this process is the first of a guest; then it never returns.

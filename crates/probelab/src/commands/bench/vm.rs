@@ -198,10 +198,10 @@ fn rate(station: &Station<'_>, lab: &course::Lab, plan: &Plan, at_once: usize) -
         at_once,
         0..VERDICTS,
         |_| station.run(lab, plan, false),
-        |outcome| {
-            if let Err(trouble) = outcome {
-                failed = Some(trouble);
-            }
+        |outcome| match outcome {
+            Ok(ran) if ran.outcome == Ending::Done(Some(0)) => {}
+            Ok(ran) => failed = Some(Trouble::infrastructure(ran.outcome.to_string(), "")),
+            Err(trouble) => failed = Some(trouble),
         },
     );
     match failed {
