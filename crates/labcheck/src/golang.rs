@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{scratch::Scratch, verdict::Failure};
+use crate::{machine, scratch::Scratch, verdict::Failure};
 
 /// Where `go` is looked for after `$PROBELAB_GO` and `$PATH`, which sudo may have shortened.
 const PLACES: [&str; 3] = ["/usr/local/go/bin", "/usr/lib/go/bin", "/usr/bin"];
@@ -43,10 +43,9 @@ impl Go {
     /// folder can't be made.
     pub fn as_owner_of(file: &Path) -> Result<Self, Failure> {
         let named = std::env::var_os("PROBELAB_GO").map(PathBuf::from);
-        let path = std::env::var_os("PATH").unwrap_or_default();
         let program = named
             .into_iter()
-            .chain(std::env::split_paths(&path).map(|folder| folder.join("go")))
+            .chain(machine::on_path("go"))
             .chain(PLACES.map(|folder| Path::new(folder).join("go")))
             .find(|program| program.is_file())
             .ok_or_else(|| {

@@ -1,7 +1,12 @@
 //! What this machine can do, and how to make it able to: the facts behind `lab doctor` and
 //! behind a `skipped` or `error` verdict.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::mounts;
 
 /// One thing that labs may need.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,13 +32,25 @@ pub enum State {
     Bad,
 }
 
-/// The running kernel's version: major, minor.
-pub fn kernel_version() -> (u16, u16) {
-    let release = rustix::system::uname()
+/// The running kernel's release, as `uname -r` says.
+pub fn release() -> String {
+    rustix::system::uname()
         .release()
         .to_string_lossy()
-        .into_owned();
-    parse_version(&release)
+        .into_owned()
+}
+
+/// Where a program is that can be started by its name.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// The running kernel's version: major, minor.
+pub fn kernel_version() -> (u16, u16) {
+    parse_version(&release())
 }
 
 /// Major and minor of a release: `6.18.44-cloud` is (6, 18); what has no number is 0.
@@ -95,10 +112,9 @@ struct Facts {
 
 impl Facts {
     fn gather() -> Self {
-        let release = rustix::system::uname()
-            .release()
-            .to_string_lossy()
-            .into_owned();
+        let release = release();
+        // What can't be read is as if it were not mounted.
+        let mounts = mounts::all().unwrap_or_default();
         let read = |path: &str| {
             fs::read_to_string(path)
                 .ok()
@@ -119,14 +135,11 @@ impl Facts {
             tracefs: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
                 .into_iter()
                 .find(|place| {
-                    fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| {
-                        mounts
-                            .lines()
-                            .any(|line| line.split(' ').nth(4) == Some(place))
-                    })
+                    mounts
+                        .iter()
+                        .any(|mount| mount.mount_point == Path::new(place))
                 }),
-            cgroup2: read("/proc/self/mountinfo")
-                .is_some_and(|mounts| mounts.contains(" - cgroup2 ")),
+            cgroup2: !mounts::points(&mounts, "cgroup2", None).is_empty(),
             unprivileged_bpf: read("/proc/sys/kernel/unprivileged_bpf_disabled"),
             perf_event_paranoid: read("/proc/sys/kernel/perf_event_paranoid")
                 .and_then(|value| value.parse().ok()),

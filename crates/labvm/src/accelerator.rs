@@ -1,11 +1,7 @@
 //! Whether the processor can help guests run. Found out by running one: a machine may have the device
 //! and still not be able to start an ordinary guest.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fs, path::Path, time::Duration};
 
 use crate::{
     host,
@@ -59,9 +55,5 @@ pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
 /// What the answer depends on.
 fn question() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let qemu = qemu::path()
-        .and_then(|path| fs::metadata(path).ok()?.modified().ok())
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .unwrap_or_default();
-    format!("{} {qemu:?}", boot.trim())
+    format!("{} {}", boot.trim(), qemu::identity().unwrap_or_default())
 }

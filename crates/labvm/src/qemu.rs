@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs,
     io::{self, Read},
     os::{
         fd::OwnedFd,
@@ -10,12 +11,14 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc,
+    time::UNIX_EPOCH,
 };
 
 use command_fds::{CommandFdExt as _, FdMapping};
 
 use crate::{
     Error,
+    error::While as _,
     guest::PORT,
     initramfs::Initramfs,
     kernels::Ready,
@@ -284,6 +287,26 @@ pub fn path() -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(program()))
         .find(|file| file.is_file())
+}
+
+/// Which QEMU there is: the program itself stands for its version, which it takes longer to tell.
+///
+/// # Errors
+/// When it is not installed.
+pub fn identity() -> Result<String, Error> {
+    let program = path().ok_or_else(|| {
+        Error::new(
+            format!("{} is not installed", program()),
+            "`./lab setup --all` installs it",
+        )
+    })?;
+    let meta = fs::metadata(&program).while_(|| format!("cannot read {}", program.display()))?;
+    let changed = meta
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    Ok(format!("{program:?} {} {changed:?}", meta.len()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    time::{Duration, Instant, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -71,20 +71,7 @@ fn seconds_in(file: &Path) -> Option<Duration> {
 /// Everything that a saved guest depends on, as one word.
 fn key(machine: &Machine<'_>) -> Result<String, Error> {
     let mut hash = blake3::Hasher::new();
-    let qemu = qemu::path().ok_or_else(|| {
-        Error::new(
-            format!("{} is not installed", qemu::program()),
-            "`./lab setup --all` installs it",
-        )
-    })?;
-    // The program itself stands for its version, which it takes longer to tell.
-    let meta = fs::metadata(&qemu).while_(|| format!("cannot read {}", qemu.display()))?;
-    let changed = meta
-        .modified()
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .unwrap_or_default();
-    hash.update(format!("{qemu:?} {} {changed:?}", meta.len()).as_bytes());
+    hash.update(qemu::identity()?.as_bytes());
     hash.update(&[protocol::VERSION]);
     // A guest that is helped has this processor, as this kernel offers it.
     if machine.accelerator == Accelerator::Kvm {

@@ -9,7 +9,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use labcheck::{plan::Plan, verdict::StepResult};
+use labcheck::{machine, plan::Plan, verdict::StepResult};
 use serde::{Deserialize, Serialize};
 
 use crate::{registry, site};
@@ -36,11 +36,7 @@ pub fn run(plan: &Plan, interactive: bool) -> Result<Vec<StepResult>, String> {
     const NO_PRIVILEGE: &str = "checks of BPF programs run as root, and you are not";
     let program =
         site::this_program().map_err(|error| format!("cannot find this program: {error}"))?;
-    let sudo = std::env::var_os("PATH")
-        .into_iter()
-        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
-        .map(|folder| folder.join("sudo"))
-        .find(|path| path.is_file())
+    let sudo = machine::on_path("sudo")
         .ok_or_else(|| format!("{NO_PRIVILEGE}; there is no sudo here. Ask for it, or use a virtual machine of yours (see the README)."))?;
     let mut command = Command::new(sudo);
     // Without a person at the keyboard a question for a password would wait for ever.

@@ -60,7 +60,5 @@ pub fn lacking(lab: &Lab, on: &On) -> Option<String> {
 
 /// Whether a program can be started by its name. The launcher may have found `go` elsewhere.
 fn is_there(tool: &str) -> bool {
-    (tool == "go" && env::var_os("PROBELAB_GO").is_some())
-        || env::var_os("PATH")
-            .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
+    (tool == "go" && env::var_os("PROBELAB_GO").is_some()) || machine::on_path(tool).is_some()
 }

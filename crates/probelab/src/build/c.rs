@@ -9,6 +9,7 @@ use std::{
 };
 
 use course::Artifact;
+use labcheck::machine;
 
 use super::{Builder, Built, Rejected};
 use crate::{
@@ -51,10 +52,7 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
 /// # Errors
 /// What is missing and what to do, in one sentence, where there is none.
 pub fn kernel_headers() -> Result<PathBuf, String> {
-    let release = rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned();
+    let release = machine::release();
     let headers = env::var_os("PROBELAB_KERNEL_BUILD").map_or_else(
         || PathBuf::from(format!("/lib/modules/{release}/build")),
         PathBuf::from,
@@ -104,9 +102,11 @@ pub fn clang_name() -> OsString {
         return found;
     }
     let pinned = format!("clang-{}", versions::pinned("CLANG"));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let there = env::split_paths(&path).any(|folder| folder.join(&pinned).is_file());
-    if there { pinned } else { "clang".to_owned() }.into()
+    if machine::on_path(&pinned).is_some() {
+        pinned.into()
+    } else {
+        "clang".into()
+    }
 }
 
 fn compile(builder: &Builder<'_>, mut compiler: Command, product: PathBuf) -> Built<PathBuf> {

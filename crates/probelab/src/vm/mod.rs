@@ -11,7 +11,7 @@ use std::{
 
 use course::{ArtifactKind, Lab};
 use labcheck::{
-    Checks,
+    Checks, machine,
     plan::Plan,
     runner,
     verdict::{StepResult, Verdict},
@@ -67,10 +67,7 @@ impl On {
     /// As `uname -r` says there.
     pub fn release(&self) -> String {
         match self {
-            Self::Native => rustix::system::uname()
-                .release()
-                .to_string_lossy()
-                .into_owned(),
+            Self::Native => machine::release(),
             Self::Vm(kernel) => kernel.release.trim().to_owned(),
         }
     }
@@ -88,7 +85,7 @@ const MEANT_FOR_IT: &str = "/etc/probelab-machine";
 /// Whether checks that need root are meant to run on this machine when nothing else is asked for: it is
 /// made for that, or it can't run virtual machines.
 pub fn native_is_meant() -> bool {
-    labcheck::machine::is_root()
+    machine::is_root()
         || std::env::var("CI").is_ok_and(|value| value == "true")
         || Path::new(MEANT_FOR_IT).exists()
         || obstacle().is_some()

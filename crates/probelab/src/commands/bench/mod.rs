@@ -45,7 +45,7 @@ pub struct Measured {
 impl Measured {
     fn new(bench: &'static str, rows: Vec<Row>, sentence: String) -> Self {
         let machine = serde_json::json!({
-            "kernel": rustix::system::uname().release().to_string_lossy(),
+            "kernel": labcheck::machine::release(),
             "arch": std::env::consts::ARCH,
             "cpus": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         });

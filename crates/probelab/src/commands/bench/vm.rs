@@ -2,12 +2,11 @@
 //! and several at once.
 
 use std::{
-    env,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use labcheck::plan::Plan;
+use labcheck::{machine, plan::Plan};
 use labvm::{floor, kernels::Ready, outcome::Outcome as Ending, qemu::Machine};
 use pgo::ruler;
 
@@ -211,14 +210,10 @@ fn rate(station: &Station<'_>, lab: &course::Lab, plan: &Plan, at_once: usize) -
 }
 
 fn busybox() -> Outcome<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|folder| folder.join("busybox"))
-        .find(|file| file.is_file())
-        .ok_or_else(|| {
-            Trouble::infrastructure(
-                "there is no busybox, beside which our guest's boot is measured",
-                "sudo apt-get install busybox-static",
-            )
-        })
+    machine::on_path("busybox").ok_or_else(|| {
+        Trouble::infrastructure(
+            "there is no busybox, beside which our guest's boot is measured",
+            "sudo apt-get install busybox-static",
+        )
+    })
 }
