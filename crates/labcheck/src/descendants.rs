@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use procfs::process::Stat;
+use procfs::process::{Process, Stat};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
 
 /// Orphans of our descendants become our children for as long as this is there.
@@ -52,15 +52,18 @@ pub(crate) fn end(leader: u32) -> usize {
 
 /// Our children that are in another session than we are, `leader` left out.
 fn strangers(leader: u32) -> Vec<Pid> {
-    let us = std::process::id().cast_signed();
-    let ours = rustix::process::getsid(None).map_or(0, |id| id.as_raw_nonzero().get());
+    // From /proc, where a session begun outside our PID namespace is 0, as it is for getsid(2); but
+    // rustix holds that for impossible.
+    let Ok(us) = Process::myself().and_then(|us| us.stat()) else {
+        return Vec::new();
+    };
     let Ok(processes) = procfs::process::all_processes() else {
         return Vec::new();
     };
     processes
         .flatten()
         .filter_map(|process| process.stat().ok())
-        .filter(|stat: &Stat| stat.ppid == us && stat.session != ours)
+        .filter(|stat: &Stat| stat.ppid == us.pid && stat.session != us.session)
         .filter(|stat| stat.pid != leader.cast_signed())
         .filter_map(|stat| Pid::from_raw(stat.pid))
         .collect()
@@ -100,5 +103,31 @@ mod tests {
         assert_eq!(end(leader.id()), 3);
         assert_eq!(strangers(leader.id()), []);
         assert_eq!(leader.wait().expect("its status").code(), Some(7));
+    }
+
+    /// As in a container: the session was begun outside, so it has no number here.
+    #[test]
+    fn it_is_found_in_a_pid_namespace_whose_session_was_begun_outside() {
+        let unshare = [
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+        ];
+        let can = Command::new("unshare").args(unshare).arg("true").output();
+        if !can.is_ok_and(|done| done.status.success()) {
+            eprintln!("skipped: no PID namespace of one's own may be made here");
+            return;
+        }
+        let name = "descendants::tests::a_double_fork_into_another_session_is_found";
+        let done = Command::new("unshare")
+            .args(unshare)
+            .arg(std::env::current_exe().expect("this test"))
+            .args(["--exact", name])
+            .output()
+            .expect("unshare");
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
     }
 }
