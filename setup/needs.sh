@@ -23,6 +23,7 @@ bpf-linker|run|60|links BPF programs; built here in about a minute
 go-pinned|run|310|the pinned Go toolchain
 shellcheck|test|35|checks the shell scripts
 xmllint|test|1|checks the reports in JUnit XML
+vagrant|test|87|checks the Vagrantfile
 mdbook|test|150|builds the book; built here in some minutes
 staticcheck|test|50|checks the Go code
 END
@@ -57,6 +58,8 @@ have() {
         go-pinned) [ -n "$GO_BIN" ] ;;
         shellcheck) command -v shellcheck >/dev/null ;;
         xmllint) command -v xmllint >/dev/null ;;
+        # Debian has had no package since 13; without it that one test is skipped.
+        vagrant) command -v vagrant >/dev/null || ! apt_offers vagrant ;;
         mdbook) find_mdbook && [ -n "$MDBOOK_BIN" ] ;;
         staticcheck) find_staticcheck && [ -n "$STATICCHECK_BIN" ] ;;
     esac
@@ -65,7 +68,7 @@ have() {
 # The distribution packages behind an id; nothing for what comes from elsewhere.
 packages_of() {
     case $1 in
-        git | ca-certificates | bubblewrap | shellcheck) echo "$1" ;;
+        git | ca-certificates | bubblewrap | shellcheck | vagrant) echo "$1" ;;
         compiler) echo "gcc libc6-dev make pkg-config" ;;
         musl) echo musl-tools ;;
         libbpf) echo "libbpf-dev libelf-dev zlib1g-dev" ;;

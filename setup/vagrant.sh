@@ -19,6 +19,10 @@ install -d -o "$user" -g "$user" "$own" "$own/target"
 runuser -u "$user" -- mkdir -p "$root/target"
 mountpoint -q "$root/target" || mount --bind "$own/target" "$root/target"
 
+# Debian's kernels close perf events to all but CAP_SYS_ADMIN; learners' programs have CAP_PERFMON.
+echo 'kernel.perf_event_paranoid = 2' >/etc/sysctl.d/90-probelab.conf
+sysctl -q -p /etc/sysctl.d/90-probelab.conf
+
 cat >/etc/probelab-machine <<END
 This machine is there for Probelab: checks run on its own kernel (lab check --on auto).
 END

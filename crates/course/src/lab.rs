@@ -120,6 +120,31 @@ words! {
     }
 }
 
+impl Arch {
+    /// That of the machine which this program runs on. (The launcher starts on no other kind.)
+    pub const HERE: Self = if cfg!(target_arch = "aarch64") {
+        Self::Aarch64
+    } else {
+        Self::X86_64
+    };
+
+    /// How Debian and Go call it.
+    pub fn debian(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
+        }
+    }
+
+    /// How the kernel's sources call it (the folders of arch/).
+    pub fn kernel(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86",
+            Self::Aarch64 => "arm64",
+        }
+    }
+}
+
 words! {
     /// What an artifact is and so how it is built.
     pub enum ArtifactKind {

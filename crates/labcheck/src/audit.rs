@@ -383,8 +383,9 @@ fn watch(shared: &Mutex<Shared>, wake: &OwnedFd) {
 
 /// A NUL-terminated name of the kernel.
 fn text(name: &[std::ffi::c_char]) -> String {
+    // Whether C's char has a sign differs between processors.
     name.iter()
-        .take_while(|&&c| c != 0)
-        .map(|&c| char::from(c.cast_unsigned()))
+        .map(|&c| char::from(c.to_ne_bytes()[0]))
+        .take_while(|&c| c != '\0')
         .collect()
 }

@@ -81,6 +81,14 @@ pub fn is_built_with(option: &str) -> Option<bool> {
     ))
 }
 
+/// Whether processes have the same numbers here as in the kernel's own eyes, which are those that BPF
+/// programs see; a container usually has its own.
+pub fn has_the_kernels_process_numbers() -> bool {
+    // PROC_PID_INIT_INO (include/linux/proc_ns.h) is the number of the first namespace.
+    fs::read_link("/proc/self/ns/pid")
+        .is_ok_and(|namespace| namespace.as_os_str() == "pid:[4026531836]")
+}
+
 /// Everything that native eBPF labs need of a machine.
 pub fn findings() -> Vec<Finding> {
     let facts = Facts::gather();
@@ -108,6 +116,7 @@ struct Facts {
     memlock_bytes: Option<u64>,
     resource_capability: bool,
     lockdown: String,
+    kernels_process_numbers: bool,
 }
 
 impl Facts {
@@ -146,6 +155,7 @@ impl Facts {
             memlock_bytes: rustix::process::getrlimit(rustix::process::Resource::Memlock).maximum,
             resource_capability: effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE),
             lockdown: read("/sys/kernel/security/lockdown").unwrap_or_default(),
+            kernels_process_numbers: has_the_kernels_process_numbers(),
         }
     }
 
@@ -286,6 +296,14 @@ impl Facts {
                 "Nothing needs doing."
             },
         );
+        if !self.kernels_process_numbers {
+            say(
+                "process numbers",
+                State::Bad,
+                "this is a container whose processes have other numbers than the kernel's, which are those that BPF programs see".to_owned(),
+                "Check in a virtual machine: `lab check --on vm`. Or start the container with the host's numbers (docker run --pid=host).",
+            );
+        }
         if self.lockdown.contains("[confidentiality]") {
             say(
                 "lockdown",
@@ -316,6 +334,7 @@ mod tests {
             memlock_bytes: None,
             resource_capability: true,
             lockdown: String::new(),
+            kernels_process_numbers: true,
         }
     }
 
@@ -340,7 +359,7 @@ mod tests {
 
     #[test]
     fn each_lack_is_found_and_has_a_fix() {
-        let cases: [(&str, State, Facts); 7] = [
+        let cases: [(&str, State, Facts); 8] = [
             (
                 "kernel",
                 State::Bad,
@@ -387,6 +406,14 @@ mod tests {
                 State::Bad,
                 Facts {
                     perf_event_paranoid: Some(3),
+                    ..good()
+                },
+            ),
+            (
+                "process numbers",
+                State::Bad,
+                Facts {
+                    kernels_process_numbers: false,
                     ..good()
                 },
             ),

@@ -3,6 +3,8 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use course::Arch;
+
 use crate::{
     host,
     qemu::{self, Accelerator, Machine},
@@ -14,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The accelerator for this machine. The answer is kept in `folder` until the next boot, or until
 /// QEMU or the kernel is another. `machine` is what is tried.
 pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
+    if machine.kernel.arch != Arch::HERE {
+        return Accelerator::Tcg;
+    }
     if fs::File::options()
         .read(true)
         .write(true)
@@ -55,5 +60,5 @@ pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
 /// What the answer depends on.
 fn question() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    format!("{} {}", boot.trim(), qemu::identity().unwrap_or_default())
+    format!("{} {}", boot.trim(), qemu::identity(Arch::HERE).unwrap_or_default())
 }

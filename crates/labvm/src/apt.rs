@@ -278,15 +278,6 @@ fn parse_uri(name: &str, text: &str) -> Option<Package> {
     })
 }
 
-/// Debian's name of an architecture of ours.
-pub fn architecture(arch: &str) -> &str {
-    match arch {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
 /// Where downloads are kept: `$XDG_CACHE_HOME/probelab`, else `~/.cache/probelab`.
 pub fn cache() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));

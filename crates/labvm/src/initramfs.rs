@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use course::Arch;
 use cpio::newc::{Builder, trailer};
 
 use crate::{Error, cache, error::While as _, modules};
@@ -27,6 +28,8 @@ pub struct Contents<'a> {
     pub init: &'a Path,
     /// Libraries: the path in the guest, and the file here.
     pub libraries: &'a BTreeSet<(PathBuf, PathBuf)>,
+    /// Of the program and the libraries.
+    pub arch: Arch,
     /// The kernel's modules.
     pub modules: Option<&'a Path>,
 }
@@ -61,7 +64,9 @@ pub fn make(contents: &Contents<'_>, folder: &Path) -> Result<Initramfs, Error> 
         0o644,
     );
     // Where some look for a library by its name. It names more than there are here.
-    if let Ok(cache) = fs::read("/etc/ld.so.cache") {
+    if contents.arch == Arch::HERE
+        && let Ok(cache) = fs::read("/etc/ld.so.cache")
+    {
         archive.file("etc/ld.so.cache", &cache, 0o644);
     }
     if let Some(folder) = contents.modules {

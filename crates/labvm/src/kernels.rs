@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use course::Arch;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -14,14 +15,12 @@ use crate::{
     apt::{self, Apt},
     error::While as _,
     package::Package,
+    image,
     unpack::{self, MODULES, RELEASE, VMLINUX},
-    vmlinux,
 };
 
 /// Debian's suites, one a kernel, oldest first. The unstable one has the newest kernel.
 const SUITES: [&str; 4] = ["bullseye", "bookworm", "trixie", "sid"];
-/// Architectures that kernels are pinned for.
-const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 /// Where [`Lock`] is, below the checkout.
 pub const LOCK: &str = "crates/labvm/kernels.lock";
 
@@ -39,8 +38,8 @@ pub struct Lock {
 pub struct Kernel {
     /// As it is asked for: `6.12`.
     pub name: String,
-    /// As Rust names it: `x86_64`.
-    pub arch: String,
+    /// Of the processors that it is for.
+    pub arch: Arch,
     /// Debian's suite that it comes from.
     pub suite: String,
     /// What it is made of.
@@ -68,8 +67,8 @@ impl Lock {
     /// When a suite can't be asked.
     pub fn resolve(mut said: impl FnMut(&str)) -> Result<Self, Error> {
         let mut lock = Self::default();
-        for arch in ARCHITECTURES {
-            let debian = apt::architecture(arch);
+        for &arch in Arch::ALL {
+            let debian = arch.debian();
             for suite in SUITES {
                 said(&format!("{suite} for {debian}"));
                 let packages = Apt::of_suite(suite, debian)?
@@ -77,7 +76,7 @@ impl Lock {
                 let version = packages.first().map_or("", |package| &package.version);
                 lock.kernel.push(Kernel {
                     name: short(version),
-                    arch: arch.to_owned(),
+                    arch,
                     suite: suite.to_owned(),
                     package: packages,
                 });
@@ -98,7 +97,7 @@ impl Lock {
     }
 
     /// The kernels of an architecture, oldest first.
-    pub fn of<'a>(&'a self, arch: &str) -> impl DoubleEndedIterator<Item = &'a Kernel> {
+    pub fn of(&self, arch: Arch) -> impl DoubleEndedIterator<Item = &Kernel> {
         self.kernel.iter().filter(move |kernel| kernel.arch == arch)
     }
 
@@ -106,7 +105,7 @@ impl Lock {
     ///
     /// # Errors
     /// When there is none; the message says which there are.
-    pub fn find(&self, name: &str, arch: &str) -> Result<&Kernel, Error> {
+    pub fn find(&self, name: &str, arch: Arch) -> Result<&Kernel, Error> {
         let found = if name == "newest" {
             self.of(arch).last()
         } else {
@@ -139,26 +138,32 @@ pub struct Ready {
     pub release: String,
     /// The kernel itself.
     pub vmlinux: PathBuf,
+    /// Of the processors that it is for.
+    pub arch: Arch,
     /// Of the kernel: BLAKE3, hexadecimal.
     pub hash: String,
     /// Where its modules are; `None` for a kernel of the user's own.
     pub modules: Option<PathBuf>,
 }
 
-/// A kernel of the user's own: a bzImage, or an ELF file that QEMU can start directly. What the guest
-/// needs (virtio over PCI, its console driver) must be built in.
+/// A kernel of the user's own (see [`image::extract`]). What the guest needs (virtio over PCI, its
+/// console driver) must be built in.
 ///
 /// # Errors
-/// When it can't be read, or is neither.
+/// When it can't be read, is no kernel, or does not say which.
 pub fn own(file: &Path) -> Result<Ready, Error> {
     let bytes = fs::read(file).while_(|| format!("cannot read {}", file.display()))?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let is_elf = bytes.starts_with(b"\x7fELF");
-    let vmlinux = if is_elf {
+    let (kernel, arch) = image::extract(&bytes)
+        .map_err(|error| Error::new(format!("{}: {error}", file.display()), error.help))?;
+    let release = image::release(&kernel).ok_or_else(|| {
+        Error::new(
+            format!("{} does not say which Linux it is", file.display()),
+            "give an uncompressed vmlinux, or a bzImage",
+        )
+    })?;
+    let vmlinux = if kernel == bytes {
         file.to_owned()
     } else {
-        let kernel = vmlinux::extract(&bytes)
-            .map_err(|error| Error::new(format!("{}: {error}", file.display()), error.help))?;
         let folder = apt::cache().join("own-kernels");
         let to = folder.join(blake3::hash(&bytes).to_hex().as_str());
         if !to.exists() {
@@ -170,22 +175,11 @@ pub fn own(file: &Path) -> Result<Ready, Error> {
         }
         to
     };
-    let banner = |bytes: &[u8]| {
-        vmlinux::release(bytes).ok_or_else(|| {
-            Error::new(
-                format!("{} does not say which Linux it is", file.display()),
-                "give an uncompressed vmlinux, or a bzImage",
-            )
-        })
-    };
-    let release = if is_elf {
-        banner(&bytes)?
-    } else {
-        banner(&fs::read(&vmlinux).while_(|| format!("cannot read {}", vmlinux.display()))?)?
-    };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
     Ok(Ready {
         name: name.into_owned(),
         release,
+        arch,
         hash: blake3::hash(&bytes).to_hex().to_string(),
         vmlinux,
         modules: None,
@@ -246,6 +240,7 @@ impl Store {
         Ok(Ready {
             name: kernel.name.clone(),
             release,
+            arch: kernel.arch,
             hash: manifest(&folder)
                 .and_then(|manifest| manifest.file.get(VMLINUX).cloned())
                 .unwrap_or_default(),
@@ -287,7 +282,7 @@ impl Store {
             apt::download(
                 package,
                 &package.uri(),
-                apt::architecture(&kernel.arch),
+                kernel.arch.debian(),
                 &deb,
             )?;
             verify(package, &deb)?;
@@ -375,7 +370,7 @@ mod tests {
     #[test]
     fn the_committed_lock_names_four_kernels_for_each_architecture() {
         let lock = Lock::read(Path::new("kernels.lock")).expect("the lock");
-        for arch in ARCHITECTURES {
+        for &arch in Arch::ALL {
             let names: Vec<&str> = lock.of(arch).map(|kernel| kernel.name.as_str()).collect();
             assert_eq!(names.len(), 4, "{arch}: {names:?}");
             assert_eq!(names[..3], ["5.10", "6.1", "6.12"], "{arch}");
@@ -385,7 +380,7 @@ mod tests {
                 "{arch}"
             );
         }
-        let error = lock.find("4.4", "x86_64").expect_err("too old");
+        let error = lock.find("4.4", Arch::X86_64).expect_err("too old");
         assert!(error.help.contains("6.12"), "{error:?}");
     }
 }

@@ -19,6 +19,6 @@ pub mod qemu;
 mod qmp;
 pub mod snapshot;
 mod unpack;
-mod vmlinux;
+mod image;
 
 pub use error::Error;

@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
+use course::Arch;
 use object::{
     Endianness, FileKind,
     elf::{FileHeader64, PT_INTERP},
@@ -18,12 +19,13 @@ use crate::{Error, error::While as _};
 ///
 /// # Errors
 /// When a library is not found.
-pub fn base(init: &Path) -> Result<BTreeSet<(PathBuf, PathBuf)>, Error> {
-    let common = common();
-    let mut all = of(common.iter().map(PathBuf::as_path).chain([init]))?;
-    for path in common {
-        let file = fs::canonicalize(&path).while_(|| format!("cannot read {}", path.display()))?;
-        all.insert((path, file));
+pub fn base(init: &Path, arch: Arch) -> Result<BTreeSet<(PathBuf, PathBuf)>, Error> {
+    let common = common(arch);
+    let files = common.iter().map(|(_, file)| file.as_path());
+    let mut all = of(files.chain([init]), arch)?;
+    for (path, file) in &common {
+        let file = fs::canonicalize(file).while_(|| format!("cannot read {}", file.display()))?;
+        all.insert((path.clone(), file));
     }
     Ok(all)
 }
@@ -35,6 +37,7 @@ pub fn base(init: &Path) -> Result<BTreeSet<(PathBuf, PathBuf)>, Error> {
 /// When a library is not found.
 pub fn of<'a>(
     programs: impl IntoIterator<Item = &'a Path>,
+    arch: Arch,
 ) -> Result<BTreeSet<(PathBuf, PathBuf)>, Error> {
     let mut found = BTreeSet::new();
     let mut queue: Vec<PathBuf> = programs.into_iter().map(Path::to_path_buf).collect();
@@ -42,24 +45,30 @@ pub fn of<'a>(
     while let Some(program) = queue.pop() {
         let needs = needs(&program)?;
         let libraries = needs.libraries.iter().map(|name| {
-            places()
-                .into_iter()
-                .map(|folder| folder.join(name))
-                .find(|path| path.is_file())
-                .ok_or_else(|| {
-                    Error::new(
-                        format!(
-                            "{} needs the library {name}, which is not here",
-                            program.display()
-                        ),
-                        "install it, or build the program again",
-                    )
-                })
+            library(name, arch).ok_or_else(|| {
+                Error::new(
+                    format!(
+                        "{} needs the library {name} for {arch}, which is not here",
+                        program.display()
+                    ),
+                    "install it, or build the program again",
+                )
+            })
         });
-        for path in libraries.chain(needs.interpreter.map(Ok)) {
-            let path = path?;
+        // A program names its dynamic linker by its whole path.
+        let interpreter = needs.interpreter.map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let file = if path.is_file() {
+                path.clone()
+            } else {
+                library(&name, arch).map_or_else(|| path.clone(), |(_, file)| file)
+            };
+            Ok((path, file))
+        });
+        for found_at in libraries.chain(interpreter) {
+            let (path, file) = found_at?;
             let file =
-                fs::canonicalize(&path).while_(|| format!("cannot read {}", path.display()))?;
+                fs::canonicalize(&file).while_(|| format!("cannot read {}", file.display()))?;
             if seen.insert(path.clone()) {
                 queue.push(file.clone());
             }
@@ -71,7 +80,7 @@ pub fn of<'a>(
 
 /// Libraries that nearly every program here uses, those of them that this machine has: they are in
 /// each guest, so that one saved guest serves all labs.
-fn common() -> Vec<PathBuf> {
+fn common(arch: Arch) -> Vec<(PathBuf, PathBuf)> {
     [
         "libc.so.6",
         "libgcc_s.so.1",
@@ -80,28 +89,33 @@ fn common() -> Vec<PathBuf> {
         "libz.so.1",
     ]
     .iter()
-    .filter_map(|name| {
-        places()
-            .into_iter()
-            .map(|folder| folder.join(name))
-            .find(|path| path.is_file())
-    })
+    .filter_map(|name| library(name, arch))
     .collect()
 }
 
-/// Where libraries are, as ld.so(8) has it on Debian.
-fn places() -> Vec<PathBuf> {
-    let arch = env::consts::ARCH;
-    [
+/// A library: where a program of that architecture looks for it, and the file here.
+fn library(name: &str, arch: Arch) -> Option<(PathBuf, PathBuf)> {
+    places(arch)
+        .into_iter()
+        .map(|(there, here)| (Path::new(&there).join(name), Path::new(&here).join(name)))
+        .find(|(_, here)| here.is_file())
+}
+
+/// Where libraries are, as ld.so(8) has it on Debian, there and here. What cross compilers come with
+/// lies apart.
+fn places(arch: Arch) -> Vec<(String, String)> {
+    let mut places: Vec<(String, String)> = [
         format!("/lib/{arch}-linux-gnu"),
         format!("/usr/lib/{arch}-linux-gnu"),
-        "/lib64".to_owned(),
-        "/lib".to_owned(),
-        "/usr/lib".to_owned(),
     ]
-    .into_iter()
-    .map(PathBuf::from)
-    .collect()
+    .map(|folder| (folder.clone(), folder))
+    .into();
+    if arch == Arch::HERE {
+        places.extend(["/lib64", "/lib", "/usr/lib"].map(|folder| (folder.to_owned(), folder.to_owned())));
+    } else {
+        places.push((format!("/lib/{arch}-linux-gnu"), format!("/usr/{arch}-linux-gnu/lib")));
+    }
+    places
 }
 
 #[derive(Default)]
@@ -151,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_program_comes_with_libc_and_its_linker() {
-        let found = of([Path::new("/bin/sh")]).expect("libraries");
+        let found = of([Path::new("/bin/sh")], Arch::HERE).expect("libraries");
         let has = |text: &str| {
             found
                 .iter()
@@ -159,6 +173,6 @@ mod tests {
         };
         assert!(has("libc.so.6") && has("/ld-linux"), "{found:?}");
         assert!(found.iter().all(|(_, file)| file.is_file()));
-        assert!(of([Path::new("/etc/passwd")]).expect("none").is_empty());
+        assert!(of([Path::new("/etc/passwd")], Arch::HERE).expect("none").is_empty());
     }
 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use command_fds::{CommandFdExt as _, FdMapping};
+use course::Arch;
 
 use crate::{
     Error,
@@ -64,27 +65,66 @@ pub struct Qemu {
     pub complaints: Option<std::process::ChildStderr>,
 }
 
-/// The program for guests of this machine's architecture.
-pub fn program() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "qemu-system-aarch64"
-    } else {
-        "qemu-system-x86_64"
+/// The program for guests of an architecture.
+pub fn program(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "qemu-system-x86_64",
+        Arch::Aarch64 => "qemu-system-aarch64",
+    }
+}
+
+/// The Debian package of [`program`].
+pub fn package(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "qemu-system-x86",
+        Arch::Aarch64 => "qemu-system-arm",
+    }
+}
+
+/// What differs between architectures in how a machine is started.
+struct Board {
+    machine: &'static str,
+    /// Without the processor's help.
+    translated: &'static str,
+    console: &'static str,
+    /// For the kernel alone.
+    append: &'static str,
+}
+
+impl Board {
+    fn of(arch: Arch) -> Self {
+        match arch {
+            Arch::X86_64 => Self {
+                machine: "pc",
+                // cmpxchg16b under TCG makes some kernels oops.
+                translated: "max,-cx16",
+                console: "ttyS0",
+                append: " tsc=reliable no_timer_check",
+            },
+            Arch::Aarch64 => Self {
+                machine: "virt",
+                // Pointer authentication in software costs more than all the rest.
+                translated: "max,pauth-impdef=on",
+                console: "ttyAMA0",
+                append: "",
+            },
+        }
     }
 }
 
 impl Machine<'_> {
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let mut append = String::from(
-            "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check lsm=landlock,lockdown,yama,apparmor,bpf",
+        let board = Board::of(self.kernel.arch);
+        let mut append = format!(
+            "console={} quiet panic=-1{} lsm=landlock,lockdown,yama,apparmor,bpf",
+            board.console, board.append
         );
         if self.lockdown {
             append += " lockdown=integrity";
         }
         let (accelerator, cpu) = match self.accelerator {
             Accelerator::Kvm => ("kvm", "host"),
-            // cmpxchg16b under TCG makes some kernels oops.
-            Accelerator::Tcg => ("tcg", "max,-cx16"),
+            Accelerator::Tcg => ("tcg", board.translated),
         };
         let memory = self.memory.to_string();
         let port = format!("socket,id=port,fd={PORT_FD}");
@@ -92,7 +132,7 @@ impl Machine<'_> {
         let own = format!("virtserialport,chardev=port,name={PORT}");
         let mut args: Vec<OsString> = [
             "-M",
-            "pc",
+            board.machine,
             "-accel",
             accelerator,
             "-cpu",
@@ -137,13 +177,13 @@ impl Machine<'_> {
     pub fn start(&self, saved: Option<&Snapshot>) -> Result<Qemu, Error> {
         let failed = |error: io::Error| {
             Error::new(
-                format!("cannot start {}: {error}", program()),
-                "`./lab setup --all` installs it",
+                format!("cannot start {}: {error}", program(self.kernel.arch)),
+                format!("it is in the package {}", package(self.kernel.arch)),
             )
         };
         let (port, its_port) = UnixStream::pair().map_err(failed)?;
         let (qmp, its_qmp) = UnixStream::pair().map_err(failed)?;
-        let mut command = Command::new(program());
+        let mut command = Command::new(program(self.kernel.arch));
         command
             .args(self.arguments())
             .args(
@@ -282,10 +322,10 @@ impl Capped {
 }
 
 /// Where QEMU is, if it is installed.
-pub fn path() -> Option<PathBuf> {
+pub fn path(arch: Arch) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
-        .map(|folder| folder.join(program()))
+        .map(|folder| folder.join(program(arch)))
         .find(|file| file.is_file())
 }
 
@@ -293,11 +333,11 @@ pub fn path() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it is not installed.
-pub fn identity() -> Result<String, Error> {
-    let program = path().ok_or_else(|| {
+pub fn identity(arch: Arch) -> Result<String, Error> {
+    let program = path(arch).ok_or_else(|| {
         Error::new(
-            format!("{} is not installed", program()),
-            "`./lab setup --all` installs it",
+            format!("{} is not installed", program(arch)),
+            format!("it is in the package {}", package(arch)),
         )
     })?;
     let meta = fs::metadata(&program).while_(|| format!("cannot read {}", program.display()))?;

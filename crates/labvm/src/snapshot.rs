@@ -71,7 +71,7 @@ fn seconds_in(file: &Path) -> Option<Duration> {
 /// Everything that a saved guest depends on, as one word.
 fn key(machine: &Machine<'_>) -> Result<String, Error> {
     let mut hash = blake3::Hasher::new();
-    hash.update(qemu::identity()?.as_bytes());
+    hash.update(qemu::identity(machine.kernel.arch)?.as_bytes());
     hash.update(&[protocol::VERSION]);
     // A guest that is helped has this processor, as this kernel offers it.
     if machine.accelerator == Accelerator::Kvm {

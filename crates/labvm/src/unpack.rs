@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Error, error::While as _, vmlinux};
+use crate::{Error, error::While as _, image};
 
 /// Files of a kernel that has been unpacked.
 pub const VMLINUX: &str = "vmlinux";
@@ -43,7 +43,7 @@ pub fn unpack(debs: &[impl AsRef<Path>], to: &Path) -> Result<(), Error> {
             if let Some(found) = release_of_image(&path) {
                 let mut image = Vec::new();
                 entry.read_to_end(&mut image).while_(what)?;
-                fs::write(to.join(VMLINUX), vmlinux::extract(&image)?)
+                fs::write(to.join(VMLINUX), image::extract(&image)?.0)
                     .while_(|| format!("cannot write {}", to.display()))?;
                 release = Some(found);
             } else if let Some(name) = module(&path) {

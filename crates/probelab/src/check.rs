@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use course::{ArtifactKind, Lab, Step};
+use course::{Arch, ArtifactKind, Lab, Step};
 use labcheck::{
     machine,
     plan::{Plan, PlannedStep, RunSpec},
@@ -106,11 +106,14 @@ pub fn prepare<'a>(job: &Job<'a>) -> Outcome<Prepared<'a>> {
 
 /// Builds what the steps need. An `Err` says that the tools failed, not the learner.
 fn build(job: &Job<'_>, steps: &[&Step], tree: PathBuf) -> Result<Work, String> {
+    // Those machines are all of one architecture.
+    let arch = job.on.first().map_or(Arch::HERE, On::arch);
     let builder = Builder {
         site: job.site,
         lab: job.lab,
         tree: tree.clone(),
-        out: job.site.out(job.lab, &job.variant),
+        out: job.site.out(job.lab, &job.variant, arch),
+        arch,
         shown_as: job.shown_as.clone(),
     };
     let mut built = Vec::new();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use course::Arch;
 
 const EXITS: &str = "Exit status: 0 passed or done · 1 a check failed · 2 the command can't be carried out as given \
 · 3 the machine or Probelab is at fault (points unchanged)";
@@ -142,6 +143,10 @@ pub struct Check {
     /// one of yours. Implies --on vm.
     #[arg(long, value_name = "LIST")]
     pub kernel: Option<String>,
+    /// The processors that virtual machines have. Others than this machine's are emulated, which takes
+    /// cross compilers and ten times as long; for authors. Implies --on vm.
+    #[arg(long, value_parser = arch, default_value_t = Arch::HERE, hide_default_value = true)]
+    pub arch: Arch,
     /// Show in full what explanations were drawn from, such as the verifier's log.
     #[arg(long)]
     pub raw: bool,
@@ -159,6 +164,9 @@ pub struct Verify {
     /// In virtual machines with these kernels, as for `lab check`.
     #[arg(long, value_name = "LIST")]
     pub kernel: Option<String>,
+    /// The processors that they have, as for `lab check`.
+    #[arg(long, value_parser = arch, default_value_t = Arch::HERE, hide_default_value = true)]
+    pub arch: Arch,
     /// Only the solution and one wrong answer of each lab.
     #[arg(long)]
     pub brief: bool,
@@ -171,10 +179,31 @@ pub enum Vm {
         /// Fetch these: 6.12, newest, all.
         #[arg(value_name = "LIST")]
         fetch: Option<String>,
+        /// For these processors: x86_64 or aarch64.
+        #[arg(long, value_parser = arch, default_value_t = Arch::HERE, hide_default_value = true)]
+        arch: Arch,
         /// For authors: pins the newest kernels that Debian has.
         #[arg(long)]
         refresh: bool,
     },
+    /// For authors: brings the Vagrant machine up with libvirt, checks labs in it, destroys it.
+    VagrantTest {
+        /// Keep what was made in DIRECTORY, and use it again.
+        #[arg(long)]
+        keep: bool,
+        /// Where everything goes; a temporary place if left out.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// An architecture, by any of its names.
+fn arch(word: &str) -> Result<Arch, String> {
+    let known = |arch: &&Arch| arch.word() == word || arch.debian() == word;
+    Arch::ALL
+        .iter()
+        .find(known)
+        .copied()
+        .ok_or_else(|| format!("it can be {}", Arch::WORDS.join(" or ")))
 }
 
 /// Where labs are checked.

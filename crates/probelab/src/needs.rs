@@ -51,8 +51,8 @@ pub fn lacking(lab: &Lab, on: &On) -> Option<String> {
             "needs the program {tool}, which is not on the search path; `./lab setup --all` installs it"
         ));
     }
-    let arch = std::env::consts::ARCH;
-    if !lab.needs.arch.is_empty() && !lab.needs.arch.iter().any(|needed| needed.word() == arch) {
+    let arch = on.arch();
+    if !lab.needs.arch.is_empty() && !lab.needs.arch.contains(&arch) {
         return Some(format!("not for {arch}"));
     }
     None

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use course::{Course, Lab};
+use course::{Arch, Course, Lab};
 
 use crate::trouble::{OrTrouble as _, Outcome, Trouble};
 
@@ -76,9 +76,14 @@ impl Site {
     }
 
     /// What was built of a variant.
-    pub fn out(&self, lab: &Lab, variant: &str) -> PathBuf {
+    pub fn out(&self, lab: &Lab, variant: &str, arch: Arch) -> PathBuf {
+        let folder = if arch == Arch::HERE {
+            "out".to_owned()
+        } else {
+            format!("out-{arch}")
+        };
         self.target()
-            .join("out")
+            .join(folder)
             .join(format!("{}.{variant}", lab.slug))
     }
 

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use course::Arch;
 use labvm::{
     guest,
     host::{self, Limits, Order, Ran},
@@ -84,14 +85,14 @@ fn main() {
 
 /// Runs `test` with the kernel of that name, if there are QEMU and that kernel.
 fn on(name: &str, test: impl FnOnce(&Ready) -> Result<(), Failed>) -> Result<Completion, Failed> {
-    let arch = std::env::consts::ARCH;
+    let arch = Arch::HERE;
     let lock = Lock::read(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("kernels.lock"))?;
     let kernel = lock.find(name, arch)?;
     let store = Store::default();
-    if qemu::path().is_none() {
+    if qemu::path(arch).is_none() {
         return Ok(Completion::ignored_with(format!(
             "needs {}",
-            qemu::program()
+            qemu::program(arch)
         )));
     }
     if !store.has(kernel) {
@@ -114,7 +115,8 @@ fn cache() -> PathBuf {
 fn guest_of(init: &std::path::Path, kernel: &Ready) -> Initramfs {
     let contents = Contents {
         init,
-        libraries: &libraries::base(init).expect("libraries"),
+        libraries: &libraries::base(init, kernel.arch).expect("libraries"),
+        arch: kernel.arch,
         modules: kernel.modules.as_deref(),
     };
     initramfs::make(&contents, &cache()).expect("an initramfs")

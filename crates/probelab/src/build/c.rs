@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use course::Artifact;
+use course::{Arch, Artifact};
 use labcheck::machine;
 
 use super::{Builder, Built, Rejected};
@@ -21,11 +21,6 @@ use crate::{
 pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     let source = builder.tree.join(&artifact.path);
     let object = builder.out.join(format!("{}.bpf.o", artifact.name));
-    let arch = match env::consts::ARCH {
-        "aarch64" => "arm64",
-        "x86_64" => "x86",
-        other => other,
-    };
     let mut clang = Command::new(clang_name());
     clang
         .args([
@@ -36,9 +31,10 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
             "-target",
             "bpf",
         ])
-        .arg(format!("-D__TARGET_ARCH_{arch}"))
-        // <asm/types.h> and its like: Debian keeps them in a folder by architecture.
-        .arg(format!("-I/usr/include/{}-linux-gnu", env::consts::ARCH))
+        .arg(format!("-D__TARGET_ARCH_{}", builder.arch.kernel()))
+        // <asm/types.h> and its like: Debian keeps them in a folder by architecture. What BPF programs
+        // want of them is the same for all.
+        .arg(format!("-I/usr/include/{}-linux-gnu", Arch::HERE))
         .arg("-fno-color-diagnostics")
         .arg("-c")
         .arg(&source)

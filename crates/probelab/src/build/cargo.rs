@@ -11,10 +11,11 @@ use cargo_metadata::{
     Message,
     diagnostic::{Diagnostic, DiagnosticLevel},
 };
-use course::{Artifact, ArtifactKind};
+use course::{Arch, Artifact, ArtifactKind};
 
 use super::{Builder, Built, Rejected};
 use crate::{
+    site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
     versions,
 };
@@ -25,7 +26,7 @@ const BPF_TARGET: &str = "bpfel-unknown-none";
 /// Builds a user-space program.
 pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     let mut cargo = cargo(builder, artifact, versions::stable())?;
-    cargo.env("CARGO_TARGET_DIR", builder.site.target().join("learner"));
+    cargo.env("CARGO_TARGET_DIR", builder.shared("learner"));
     // Dependencies are compiled once and used often; a learner's own code is compiled often.
     cargo
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
@@ -41,7 +42,53 @@ pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
         cargo.env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
     }
     cargo.arg("build");
+    if builder.arch != Arch::HERE {
+        cross(&mut cargo, builder.arch, "gnu");
+    }
     finish(builder, artifact, cargo)
+}
+
+/// Has cargo build for another architecture, with Debian's cross compiler for what is in C and for
+/// linking.
+fn cross(cargo: &mut Command, arch: Arch, libc: &str) {
+    let target = format!("{arch}-unknown-linux-{libc}");
+    let gcc = cross_compiler(arch);
+    let upper = target.to_uppercase().replace('-', "_");
+    cargo
+        .args(["--target", &target])
+        .env(format!("CARGO_TARGET_{upper}_LINKER"), &gcc)
+        .env(format!("CC_{}", target.replace('-', "_")), &gcc);
+}
+
+/// gcc for another architecture, from the package of that name on Debian.
+pub fn cross_compiler(arch: Arch) -> String {
+    format!("{arch}-linux-gnu-gcc")
+}
+
+/// Builds `lab` itself for another architecture: a virtual machine's first process.
+pub fn program(site: &Site, arch: Arch) -> Outcome<PathBuf> {
+    let mut cargo = toolchain_command(versions::stable());
+    cargo
+        .current_dir(&site.root)
+        .stdin(Stdio::null())
+        .args(["build", "--quiet", "--release", "--package", "probelab"]);
+    cross(&mut cargo, arch, "musl");
+    // Its own C library comes with Rust, and is linked by Rust's own linker.
+    let output = cargo
+        .output()
+        .or_infrastructure(|| "cannot start cargo".to_owned())?;
+    if !output.status.success() {
+        return Err(Trouble::infrastructure(
+            format!(
+                "lab could not be built for {arch}:\n{}",
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            ),
+            format!("it takes {} and Rust's target {arch}-unknown-linux-musl: `./lab setup --all` installs both", cross_compiler(arch)),
+        ));
+    }
+    Ok(site
+        .target()
+        .join(format!("{arch}-unknown-linux-musl/release/lab")))
 }
 
 /// Builds a BPF object.
@@ -49,7 +96,10 @@ pub fn bpf(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     let folder = builder.tree.join(&artifact.path);
     let package = package_name(&folder)?;
     let mut cargo = cargo(builder, artifact, versions::pinned("BPF_NIGHTLY"))?;
-    cargo.env("CARGO_TARGET_DIR", builder.site.target().join("bpf"));
+    cargo
+        .env("CARGO_TARGET_DIR", builder.shared("bpf"))
+        // Where the registers of the traced program are (aya-build).
+        .env("AYA_BPF_TARGET_ARCH", builder.arch.word());
     cargo.args([
         "build",
         "--release",
@@ -120,7 +170,7 @@ fn toolchain_command(toolchain: &str) -> Command {
     let home = env::var_os("RUSTUP_HOME")
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".rustup")));
-    let arch = env::consts::ARCH;
+    let arch = Arch::HERE;
     let bin = home.map(|home| {
         home.join(format!(
             "toolchains/{toolchain}-{arch}-unknown-linux-gnu/bin"
@@ -171,7 +221,7 @@ fn fetch(builder: &Builder<'_>) -> Outcome<()> {
         blake3::hash(&lock),
         versions::pinned("BPF_NIGHTLY")
     );
-    let stamp = site.target().join("fetched");
+    let stamp = builder.shared("fetched");
     if fs::read_to_string(&stamp).is_ok_and(|old| old == key) {
         return Ok(());
     }
@@ -183,11 +233,8 @@ fn fetch(builder: &Builder<'_>) -> Outcome<()> {
             "--target",
             BPF_TARGET,
         ])
-        // The host's target too: its dependencies differ.
-        .args([
-            "--target",
-            &format!("{}-unknown-linux-gnu", env::consts::ARCH),
-        ])
+        // The target of programs too: its dependencies differ.
+        .args(["--target", &format!("{}-unknown-linux-gnu", builder.arch)])
         .arg("--manifest-path")
         .arg(&manifest)
         .stdin(Stdio::null())

@@ -37,6 +37,7 @@ pub fn build(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
         .args(["build", &format!("-pgo={profile}"), "-o"])
         .arg(&program)
         .arg(artifact.package.as_deref().unwrap_or("."))
+        .env("GOARCH", builder.arch.debian())
         .output()
         .or_infrastructure(|| "cannot start go: `./lab setup` installs it".to_owned())?;
     if output.status.success() {

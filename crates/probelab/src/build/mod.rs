@@ -18,8 +18,8 @@ use std::{
     time::Instant,
 };
 
-pub use c::kernel_headers;
-use course::{Artifact, ArtifactKind, Lab};
+pub use self::{c::kernel_headers, cargo::program};
+use course::{Arch, Artifact, ArtifactKind, Lab};
 
 use crate::{
     lock::Lock,
@@ -47,6 +47,8 @@ pub struct Builder<'a> {
     pub tree: PathBuf,
     /// Where what is built goes.
     pub out: PathBuf,
+    /// The processors that it is built for.
+    pub arch: Arch,
     /// How the learner's folder is called in messages.
     pub shown_as: String,
 }
@@ -95,6 +97,17 @@ impl Builder<'_> {
         (fs::read_to_string(key_file).ok()? == key).then_some(())?;
         let file = self.out.join(fs::read_to_string(name_file).ok()?);
         file.is_file().then_some(file)
+    }
+
+    /// A target folder that all labs share: one for each kind of code, and for each architecture other
+    /// than this machine's.
+    fn shared(&self, kind: &str) -> PathBuf {
+        let target = self.site.target();
+        if self.arch == Arch::HERE {
+            target.join(kind)
+        } else {
+            target.join(format!("{kind}-{}", self.arch))
+        }
     }
 
     /// Where an artifact's path leads: into the tree, or to a sample service of the course.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use course::{Course, Lab, Progress, StepResult, Verdict};
+use course::{Arch, Course, Lab, Progress, StepResult, Verdict};
 use jiff::Timestamp;
 
 use super::{progress, save};
@@ -142,6 +142,9 @@ fn tell(report: &LabReport, next: Option<&Lab>, options: &Check, seed: u64, kern
 
 /// Whether a lab is to be checked on this machine itself.
 fn is_native(options: &Check, lab: &Lab) -> bool {
+    if options.arch != Arch::HERE {
+        return false;
+    }
     match (&options.kernel, options.on) {
         (None, cli::Where::Native) => true,
         (None, cli::Where::Auto) => !check::needs_privilege(lab) || vm::native_is_meant(),
@@ -152,7 +155,10 @@ fn is_native(options: &Check, lab: &Lab) -> bool {
 /// The virtual machines that were asked for.
 fn machines(site: &Site, options: &Check) -> Outcome<Vec<On>> {
     let wanted = options.kernel.as_deref().unwrap_or("newest");
-    Ok(vm::kernels(site, wanted)?.into_iter().map(On::Vm).collect())
+    Ok(vm::kernels(site, wanted, options.arch)?
+        .into_iter()
+        .map(On::Vm)
+        .collect())
 }
 
 /// Which labs to check: those named; all that were started; or the one being worked on.

@@ -6,7 +6,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Instant};
 
 use console::{StyledObject, style};
-use course::Lab;
+use course::{Arch, Lab};
 
 use crate::{
     check::{self, Job},
@@ -39,9 +39,15 @@ pub fn run(site: &Site, options: &Verify) -> Outcome {
     if labs.is_empty() {
         labs = course.labs.iter().collect();
     }
-    let places = match &options.kernel {
-        None => vec![On::Native],
-        Some(wanted) => vm::kernels(site, wanted)?.into_iter().map(On::Vm).collect(),
+    let places = match (&options.kernel, options.arch) {
+        (None, Arch::HERE) => vec![On::Native],
+        (wanted, arch) => {
+            let wanted = wanted.as_deref().unwrap_or("newest");
+            vm::kernels(site, wanted, arch)?
+                .into_iter()
+                .map(On::Vm)
+                .collect()
+        }
     };
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let attended = console::user_attended();

@@ -1,7 +1,8 @@
 //! `lab vm`.
 
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
+use course::Arch;
 use labvm::kernels::{self, Lock, Store};
 
 use crate::{
@@ -14,11 +15,31 @@ use crate::{
 /// Runs the command.
 pub fn run(site: &Site, command: Vm) -> Outcome {
     match command {
-        Vm::Kernels { fetch, refresh } => kernels(site, fetch.as_deref(), refresh),
+        Vm::Kernels {
+            fetch,
+            arch,
+            refresh,
+        } => kernels(site, fetch.as_deref(), arch, refresh),
+        Vm::VagrantTest { keep, directory } => vagrant_test(site, keep, directory.as_deref()),
     }
 }
 
-fn kernels(site: &Site, fetch: Option<&str>, refresh: bool) -> Outcome {
+/// The script does it all, since it is about other programs: it says what they need and what is missing.
+fn vagrant_test(site: &Site, keep: bool, directory: Option<&Path>) -> Outcome {
+    let script = site.root.join("ci/vagrant-test");
+    let status = Command::new(&script)
+        .args(keep.then_some("--keep"))
+        .args(directory)
+        .status()
+        .or_infrastructure(|| format!("cannot run {}", script.display()))?;
+    Ok(match status.code() {
+        Some(0) => Exit::Pass,
+        Some(3) | None => Exit::Infrastructure,
+        Some(_) => Exit::Fail,
+    })
+}
+
+fn kernels(site: &Site, fetch: Option<&str>, arch: Arch, refresh: bool) -> Outcome {
     let file = site.root.join(kernels::LOCK);
     if refresh {
         let lock = Lock::resolve(|what| errln!("asking for {what} …"))?;
@@ -30,11 +51,10 @@ fn kernels(site: &Site, fetch: Option<&str>, refresh: bool) -> Outcome {
             .or_infrastructure(|| format!("cannot write {}", file.display()))?;
     }
     if let Some(wanted) = fetch {
-        vm::kernels(site, wanted)?;
+        vm::kernels(site, wanted, arch)?;
     }
     let lock = Lock::read(&file)?;
     let store = Store::default();
-    let arch = std::env::consts::ARCH;
     outln!(
         "{:<6} {:<10} {:<14} {:>6}",
         "kernel",

@@ -262,7 +262,7 @@ impl Report {
             started,
             machine: Machine {
                 kernel: On::Native.release(),
-                arch: std::env::consts::ARCH.to_owned(),
+                arch: course::Arch::HERE.word().to_owned(),
             },
             seed,
             verdict: Word::worst(labs.iter().map(|lab| lab.verdict)),

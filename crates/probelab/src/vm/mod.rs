@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use course::{ArtifactKind, Lab};
+use course::{Arch, ArtifactKind, Lab};
 use labcheck::{
     Checks, machine,
     plan::Plan,
@@ -28,6 +28,7 @@ use labvm::{
 };
 
 use crate::{
+    build,
     elevate::{self, Line},
     registry,
     site::{self, Site},
@@ -64,6 +65,14 @@ impl On {
         }
     }
 
+    /// Of its processor.
+    pub fn arch(&self) -> Arch {
+        match self {
+            Self::Native => Arch::HERE,
+            Self::Vm(kernel) => kernel.arch,
+        }
+    }
+
     /// As `uname -r` says there.
     pub fn release(&self) -> String {
         match self {
@@ -85,20 +94,17 @@ const MEANT_FOR_IT: &str = "/etc/probelab-machine";
 /// Whether checks that need root are meant to run on this machine when nothing else is asked for: it is
 /// made for that, or it can't run virtual machines.
 pub fn native_is_meant() -> bool {
-    machine::is_root()
+    let for_it = machine::is_root()
         || std::env::var("CI").is_ok_and(|value| value == "true")
-        || Path::new(MEANT_FOR_IT).exists()
-        || obstacle().is_some()
+        || Path::new(MEANT_FOR_IT).exists();
+    for_it && machine::has_the_kernels_process_numbers() || obstacle().is_some()
 }
 
 /// Why no virtual machine can be started here.
 pub fn obstacle() -> Option<String> {
-    if std::env::consts::ARCH != "x86_64" {
-        return Some("for x86-64 only, so far".to_owned());
-    }
-    qemu::path()
+    qemu::path(Arch::HERE)
         .is_none()
-        .then(|| format!("{} is not installed", qemu::program()))
+        .then(|| format!("{} is not installed", qemu::program(Arch::HERE)))
 }
 
 /// What virtual machines have to work with here, in a sentence.
@@ -108,7 +114,7 @@ pub fn describe() -> String {
     } else {
         "; every instruction is translated, since there is no /dev/kvm"
     };
-    format!("{} is installed{helped}", qemu::program())
+    format!("{} is installed{helped}", qemu::program(Arch::HERE))
 }
 
 /// How many of these machines may run at once: virtual ones as many as there are processors and there
@@ -128,10 +134,9 @@ pub fn at_once<'a>(places: impl IntoIterator<Item = &'a On>) -> usize {
     processors.min(room).max(1)
 }
 
-/// The kernels that `wanted` names: `newest`, `6.12`, `5.10,6.1`, `all`, or a path.
-pub fn kernels(site: &Site, wanted: &str) -> Outcome<Vec<Ready>> {
+/// The kernels for `arch` that `wanted` names: `newest`, `6.12`, `5.10,6.1`, `all`, or a path.
+pub fn kernels(site: &Site, wanted: &str, arch: Arch) -> Outcome<Vec<Ready>> {
     let lock = Lock::read(&site.root.join(kernels::LOCK))?;
-    let arch = std::env::consts::ARCH;
     let store = Store::default();
     let fetch = |kernel: &kernels::Kernel| -> Outcome<Ready> {
         Ok(store.ready(kernel, |what| errln!("downloading {what} …"))?)
@@ -143,7 +148,15 @@ pub fn kernels(site: &Site, wanted: &str) -> Outcome<Vec<Ready>> {
         .split(',')
         .map(|name| {
             if name.contains('/') {
-                return Ok(kernels::own(Path::new(name))?);
+                let own = kernels::own(Path::new(name))?;
+                return if own.arch == arch {
+                    Ok(own)
+                } else {
+                    Err(Trouble::usage(
+                        format!("{name} is a kernel for {}", own.arch),
+                        format!("say --arch {}", own.arch),
+                    ))
+                };
             }
             fetch(
                 lock.find(name, arch)
@@ -168,14 +181,19 @@ pub struct Station<'a> {
 impl<'a> Station<'a> {
     /// Makes what is not there yet: the guest's first file system, and a saved guest.
     pub fn open(site: &Site, lab: &Lab, kernel: &'a Ready) -> Outcome<Self> {
-        let init = site::this_program().map_err(|error| {
-            Trouble::infrastructure(format!("cannot find this program: {error}"), "")
-        })?;
+        let init = if kernel.arch == Arch::HERE {
+            site::this_program().map_err(|error| {
+                Trouble::infrastructure(format!("cannot find this program: {error}"), "")
+            })?
+        } else {
+            build::program(site, kernel.arch)?
+        };
         let cache = site.target().join("vm");
-        let libraries = libraries::base(&init)?;
+        let libraries = libraries::base(&init, kernel.arch)?;
         let contents = Contents {
             init: &init,
             libraries: &libraries,
+            arch: kernel.arch,
             modules: kernel.modules.as_deref(),
         };
         let mut station = Self {

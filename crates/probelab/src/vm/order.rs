@@ -49,7 +49,7 @@ pub fn of(
     let plan_text = serde_json::to_string(&inside)
         .map_err(|error| Trouble::infrastructure(error.to_string(), ""))?;
     let programs = plan.artifacts.values().map(PathBuf::as_path);
-    for (path, file) in libraries::of(programs)?.difference(base) {
+    for (path, file) in libraries::of(programs, kernel.arch)?.difference(base) {
         files.push(take(file, path)?);
     }
     let mut modules = Vec::new();

@@ -46,7 +46,7 @@ impl Measured {
     fn new(bench: &'static str, rows: Vec<Row>, sentence: String) -> Self {
         let machine = serde_json::json!({
             "kernel": labcheck::machine::release(),
-            "arch": std::env::consts::ARCH,
+            "arch": course::Arch::HERE,
             "cpus": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         });
         Self {

@@ -33,7 +33,7 @@ pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
     let busybox = busybox()?;
     let course = site.course()?;
     let lab = course.find(LAB)?;
-    let kernels = vm::kernels(site, "all")?;
+    let kernels = vm::kernels(site, "all", course::Arch::HERE)?;
     let places: Vec<On> = kernels.iter().cloned().map(On::Vm).collect();
     let prepared = check::prepare(&Job {
         site,

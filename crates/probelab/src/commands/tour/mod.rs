@@ -12,7 +12,7 @@ use std::{
 };
 
 use console::style;
-use course::Lab;
+use course::{Arch, Lab};
 use indicatif::{ProgressBar, ProgressStyle};
 use labcheck::plan::{Plan, PlannedStep, RunSpec};
 use pgo::{
@@ -209,7 +209,8 @@ fn profile(site: &Site, lab: &Lab, store: &Path, load: &Path) -> Outcome<Vec<u8>
         site,
         lab,
         tree: tree.clone(),
-        out: site.out(lab, "solution"),
+        out: site.out(lab, "solution", Arch::HERE),
+        arch: Arch::HERE,
         shown_as: format!("solutions/{}", lab.folder()),
     };
     let built = spinning(

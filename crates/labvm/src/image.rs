@@ -1,48 +1,86 @@
-//! The kernel proper out of a bzImage: QEMU starts it directly (PVH), which spares the guest the
-//! decompression.
+//! The kernel proper out of the file that it is installed as: QEMU starts it directly (on x86 by PVH),
+//! which spares the guest the decompression.
 
 use std::io::{Cursor, Read as _};
 
+use course::Arch;
+
 use crate::Error;
 
-/// Offsets in the set-up header (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header").
+/// Offsets in the set-up header of a bzImage (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel
+/// Header").
 const SETUP_SECTS: usize = 0x1f1;
 const MAGIC: usize = 0x202;
 const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
+/// Where an arm64 Image has its magic number, and that (Documentation/arch/arm64/booting.rst).
+const IMAGE_MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
+/// Offsets in a kernel that unpacks itself as an EFI program (drivers/firmware/efi/libstub/
+/// zboot-header.S).
+const ZBOOT_MAGIC: (usize, &[u8]) = (4, b"zimg");
+const ZBOOT_OFFSET: usize = 8;
+const ZBOOT_LENGTH: usize = 12;
+/// `e_machine` (elf(5)).
+const ELF_MACHINE: usize = 18;
 /// More than any kernel has.
 const LARGEST: u64 = 512 << 20;
 
-/// Extracts the ELF file that a bzImage carries.
+/// A kernel that QEMU can start, and which processors it is for: what `image` is, or carries.
+///
+/// It may be an ELF file (vmlinux) or a bzImage for x86-64; for arm64 an Image, packed by gzip or not, or
+/// one that unpacks itself.
 ///
 /// # Errors
-/// When `image` is no x86 bzImage, or is packed in a way that is not known.
-pub fn extract(image: &[u8]) -> Result<Vec<u8>, Error> {
-    let wrong = |why: &str| Error::new(format!("this is not a kernel for x86: {why}"), "");
-    if image.get(MAGIC..MAGIC + 4) != Some(b"HdrS") {
-        return Err(wrong("it lacks the set-up header"));
-    }
+/// When it is something else, or is packed in a way that is not known.
+pub fn extract(image: &[u8]) -> Result<(Vec<u8>, Arch), Error> {
+    let wrong = |why: &str| Error::new(format!("this is not a kernel that QEMU can start: {why}"), "");
+    let has = |(at, magic): (usize, &[u8])| image.get(at..).is_some_and(|rest| rest.starts_with(magic));
     let number = |at: usize| -> usize {
         let bytes = image
             .get(at..at + 4)
             .and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(0, u32::from_le_bytes) as usize
     };
-    // Zero stands for four.
-    let sectors = match image[SETUP_SECTS] {
-        0 => 4,
-        n => usize::from(n),
+    let payload = |start: usize, length: usize| {
+        start
+            .checked_add(length)
+            .and_then(|end| image.get(start..end))
+            .ok_or_else(|| wrong("its payload lies outside of it"))
     };
-    let start = (sectors + 1) * 512 + number(PAYLOAD_OFFSET);
-    let payload = start
-        .checked_add(number(PAYLOAD_LENGTH))
-        .and_then(|end| image.get(start..end))
-        .ok_or_else(|| wrong("its payload lies outside of it"))?;
-    let kernel = unpack(payload).map_err(|why| wrong(&why))?;
-    if kernel.starts_with(b"\x7fELF") {
-        Ok(kernel)
+    let (kernel, arch) = if has((0, b"\x7fELF")) || has(IMAGE_MAGIC) {
+        (image.to_vec(), None)
+    } else if has((MAGIC, b"HdrS")) {
+        // Zero stands for four.
+        let sectors = match image[SETUP_SECTS] {
+            0 => 4,
+            n => usize::from(n),
+        };
+        let start = (sectors + 1) * 512 + number(PAYLOAD_OFFSET);
+        let packed = payload(start, number(PAYLOAD_LENGTH))?;
+        (unpack(packed).map_err(|why| wrong(&why))?, Some(Arch::X86_64))
+    } else if has(ZBOOT_MAGIC) {
+        let packed = payload(number(ZBOOT_OFFSET), number(ZBOOT_LENGTH))?;
+        (unpack(packed).map_err(|why| wrong(&why))?, Some(Arch::Aarch64))
+    } else if has((0, b"\x1f\x8b")) {
+        (unpack(image).map_err(|why| wrong(&why))?, Some(Arch::Aarch64))
     } else {
-        Err(wrong("its payload is no ELF file"))
+        return Err(wrong("it has the header of none"));
+    };
+    let found = arch_of(&kernel).ok_or_else(|| wrong("what it carries is none"))?;
+    if arch.is_some_and(|arch| arch != found) {
+        return Err(wrong("what it carries is for other processors than itself"));
+    }
+    Ok((kernel, found))
+}
+
+/// Which processors a kernel is for that QEMU can start as it is.
+fn arch_of(kernel: &[u8]) -> Option<Arch> {
+    const X86_64: [u8; 2] = 62_u16.to_le_bytes();
+    let at = |from: usize, what: &[u8]| kernel.get(from..).is_some_and(|rest| rest.starts_with(what));
+    if at(0, b"\x7fELF") {
+        at(ELF_MACHINE, &X86_64).then_some(Arch::X86_64)
+    } else {
+        at(IMAGE_MAGIC.0, IMAGE_MAGIC.1).then_some(Arch::Aarch64)
     }
 }
 
@@ -120,14 +158,43 @@ mod tests {
         header[MAGIC..MAGIC + 4].copy_from_slice(b"HdrS");
         let mut outside = header.clone();
         outside[PAYLOAD_LENGTH..PAYLOAD_LENGTH + 4].copy_from_slice(&[0xff; 4]);
+        let mut zboot = vec![0; 64];
+        zboot[4..8].copy_from_slice(b"zimg");
+        let packed = gzip(b"no kernel at all");
         for (image, why) in [
-            (vec![], "set-up header"),
-            (vec![0; 0x300], "set-up header"),
-            (header, "outside"),
+            (vec![], "header of none"),
+            (vec![0; 0x300], "header of none"),
+            (header, "unknown way"),
             (outside, "outside"),
+            (zboot, "unknown way"),
+            (packed, "is none"),
+            (vec![0x1f, 0x8b], "not a kernel"),
+            (b"\x7fELF".to_vec(), "is none"),
         ] {
             let error = extract(&image).expect_err(why);
             assert!(error.message.contains(why), "{error}");
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, bytes).expect("written");
+        packer.finish().expect("packed")
+    }
+
+    #[test]
+    fn an_image_for_arm64_is_known_however_it_is_packed() {
+        let mut plain = vec![0; 64];
+        plain[56..60].copy_from_slice(b"ARM\x64");
+        let packed = gzip(&plain);
+        let mut zboot = vec![0; 64];
+        zboot[4..8].copy_from_slice(b"zimg");
+        zboot[8..12].copy_from_slice(&64_u32.to_le_bytes());
+        zboot[12..16].copy_from_slice(&(packed.len() as u32).to_le_bytes());
+        zboot.extend(&packed);
+        for image in [&plain, &packed, &zboot] {
+            let (kernel, arch) = extract(image).expect("a kernel");
+            assert_eq!((kernel.as_slice(), arch), (plain.as_slice(), Arch::Aarch64));
         }
     }
 
