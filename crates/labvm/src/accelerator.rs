@@ -60,5 +60,9 @@ pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
 /// What the answer depends on.
 fn question() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    format!("{} {}", boot.trim(), qemu::identity(Arch::HERE).unwrap_or_default())
+    format!(
+        "{} {}",
+        boot.trim(),
+        qemu::identity(Arch::HERE).unwrap_or_default()
+    )
 }

@@ -33,8 +33,14 @@ const LARGEST: u64 = 512 << 20;
 /// # Errors
 /// When it is something else, or is packed in a way that is not known.
 pub fn extract(image: &[u8]) -> Result<(Vec<u8>, Arch), Error> {
-    let wrong = |why: &str| Error::new(format!("this is not a kernel that QEMU can start: {why}"), "");
-    let has = |(at, magic): (usize, &[u8])| image.get(at..).is_some_and(|rest| rest.starts_with(magic));
+    let wrong = |why: &str| {
+        Error::new(
+            format!("this is not a kernel that QEMU can start: {why}"),
+            "",
+        )
+    };
+    let has =
+        |(at, magic): (usize, &[u8])| image.get(at..).is_some_and(|rest| rest.starts_with(magic));
     let number = |at: usize| -> usize {
         let bytes = image
             .get(at..at + 4)
@@ -57,12 +63,21 @@ pub fn extract(image: &[u8]) -> Result<(Vec<u8>, Arch), Error> {
         };
         let start = (sectors + 1) * 512 + number(PAYLOAD_OFFSET);
         let packed = payload(start, number(PAYLOAD_LENGTH))?;
-        (unpack(packed).map_err(|why| wrong(&why))?, Some(Arch::X86_64))
+        (
+            unpack(packed).map_err(|why| wrong(&why))?,
+            Some(Arch::X86_64),
+        )
     } else if has(ZBOOT_MAGIC) {
         let packed = payload(number(ZBOOT_OFFSET), number(ZBOOT_LENGTH))?;
-        (unpack(packed).map_err(|why| wrong(&why))?, Some(Arch::Aarch64))
+        (
+            unpack(packed).map_err(|why| wrong(&why))?,
+            Some(Arch::Aarch64),
+        )
     } else if has((0, b"\x1f\x8b")) {
-        (unpack(image).map_err(|why| wrong(&why))?, Some(Arch::Aarch64))
+        (
+            unpack(image).map_err(|why| wrong(&why))?,
+            Some(Arch::Aarch64),
+        )
     } else {
         return Err(wrong("it has the header of none"));
     };
@@ -76,7 +91,11 @@ pub fn extract(image: &[u8]) -> Result<(Vec<u8>, Arch), Error> {
 /// Which processors a kernel is for that QEMU can start as it is.
 fn arch_of(kernel: &[u8]) -> Option<Arch> {
     const X86_64: [u8; 2] = 62_u16.to_le_bytes();
-    let at = |from: usize, what: &[u8]| kernel.get(from..).is_some_and(|rest| rest.starts_with(what));
+    let at = |from: usize, what: &[u8]| {
+        kernel
+            .get(from..)
+            .is_some_and(|rest| rest.starts_with(what))
+    };
     if at(0, b"\x7fELF") {
         at(ELF_MACHINE, &X86_64).then_some(Arch::X86_64)
     } else {

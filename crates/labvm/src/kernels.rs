@@ -14,8 +14,8 @@ use crate::{
     Error,
     apt::{self, Apt},
     error::While as _,
-    package::Package,
     image,
+    package::Package,
     unpack::{self, MODULES, RELEASE, VMLINUX},
 };
 
@@ -279,12 +279,7 @@ impl Store {
                 package.size / 1_000_000
             ));
             let deb = aside.path().join(package.file_name());
-            apt::download(
-                package,
-                &package.uri(),
-                kernel.arch.debian(),
-                &deb,
-            )?;
+            apt::download(package, &package.uri(), kernel.arch.debian(), &deb)?;
             verify(package, &deb)?;
             debs.push(deb);
         }

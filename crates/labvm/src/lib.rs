@@ -8,6 +8,7 @@ pub mod error;
 pub mod floor;
 pub mod guest;
 pub mod host;
+mod image;
 pub mod initramfs;
 pub mod kernels;
 pub mod libraries;
@@ -19,6 +20,5 @@ pub mod qemu;
 mod qmp;
 pub mod snapshot;
 mod unpack;
-mod image;
 
 pub use error::Error;

@@ -111,9 +111,14 @@ fn places(arch: Arch) -> Vec<(String, String)> {
     .map(|folder| (folder.clone(), folder))
     .into();
     if arch == Arch::HERE {
-        places.extend(["/lib64", "/lib", "/usr/lib"].map(|folder| (folder.to_owned(), folder.to_owned())));
+        places.extend(
+            ["/lib64", "/lib", "/usr/lib"].map(|folder| (folder.to_owned(), folder.to_owned())),
+        );
     } else {
-        places.push((format!("/lib/{arch}-linux-gnu"), format!("/usr/{arch}-linux-gnu/lib")));
+        places.push((
+            format!("/lib/{arch}-linux-gnu"),
+            format!("/usr/{arch}-linux-gnu/lib"),
+        ));
     }
     places
 }
@@ -173,6 +178,10 @@ mod tests {
         };
         assert!(has("libc.so.6") && has("/ld-linux"), "{found:?}");
         assert!(found.iter().all(|(_, file)| file.is_file()));
-        assert!(of([Path::new("/etc/passwd")], Arch::HERE).expect("none").is_empty());
+        assert!(
+            of([Path::new("/etc/passwd")], Arch::HERE)
+                .expect("none")
+                .is_empty()
+        );
     }
 }

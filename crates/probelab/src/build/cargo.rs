@@ -30,7 +30,8 @@ pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     // Dependencies are compiled once and used often; a learner's own code is compiled often.
     cargo
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Cforce-unwind-tables=yes");
     // Of a program's 13 MB the standard library's debug information is eleven, and it is copied for
     // each run, into virtual machines too. Only a program that profiles itself has a use for it.
     let loads_bpf = builder
@@ -68,10 +69,13 @@ pub fn cross_compiler(arch: Arch) -> String {
 /// Builds `lab` itself for another architecture: a virtual machine's first process.
 pub fn program(site: &Site, arch: Arch) -> Outcome<PathBuf> {
     let mut cargo = toolchain_command(versions::stable());
-    cargo
-        .current_dir(&site.root)
-        .stdin(Stdio::null())
-        .args(["build", "--quiet", "--release", "--package", "probelab"]);
+    cargo.current_dir(&site.root).stdin(Stdio::null()).args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "probelab",
+    ]);
     cross(&mut cargo, arch, "musl");
     // Its own C library comes with Rust, and is linked by Rust's own linker.
     let output = cargo
@@ -83,7 +87,10 @@ pub fn program(site: &Site, arch: Arch) -> Outcome<PathBuf> {
                 "lab could not be built for {arch}:\n{}",
                 String::from_utf8_lossy(&output.stderr).trim_end()
             ),
-            format!("it takes {} and Rust's target {arch}-unknown-linux-musl: `./lab setup --all` installs both", cross_compiler(arch)),
+            format!(
+                "it takes {} and Rust's target {arch}-unknown-linux-musl: `./lab setup --all` installs both",
+                cross_compiler(arch)
+            ),
         ));
     }
     Ok(site

@@ -141,11 +141,7 @@ pub fn run(site: &Site, only: Option<&str>) -> Outcome {
             format!(", {skipped} skipped (it said why)")
         }
     );
-    Ok(if failed == 0 {
-        Exit::Pass
-    } else {
-        Exit::Fail
-    })
+    Ok(if failed == 0 { Exit::Pass } else { Exit::Fail })
 }
 
 /// How a phase ended.
