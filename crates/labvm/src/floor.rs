@@ -11,7 +11,7 @@ use crate::{
     Error,
     error::While as _,
     initramfs::{Initramfs, of_busybox},
-    qemu::Machine,
+    qemu::{Machine, Memory},
 };
 
 /// Says what the machine does, in full.
@@ -33,7 +33,7 @@ pub fn initramfs(busybox: &Path, folder: &Path) -> Result<Initramfs, Error> {
 /// When QEMU can't be started, or has not ended within `patience`.
 pub fn boot(machine: &Machine<'_>, patience: Duration) -> Result<Duration, Error> {
     let begin = Instant::now();
-    let mut qemu = machine.start(None)?;
+    let mut qemu = machine.start(Memory::Empty)?;
     let mut console = qemu.console.take();
     // It must not wait for us to read.
     let reader = std::thread::spawn(move || {

@@ -12,7 +12,7 @@ use crate::{
     guest::ENTROPY,
     outcome::{Outcome, panic_of, ran_out_of_memory},
     protocol::{self, File, FromGuest, Job, ToGuest, Wrong},
-    qemu::{Machine, Qemu, read_capped},
+    qemu::{Machine, Memory, Qemu, read_capped},
     qmp::Qmp,
     snapshot::{self, Snapshot},
 };
@@ -94,7 +94,7 @@ pub fn run(
     limits: Limits,
 ) -> Result<Ran, Error> {
     let begin = Instant::now();
-    let mut qemu = machine.start(saved)?;
+    let mut qemu = machine.start(saved.map_or(Memory::Empty, Memory::Saved))?;
     let mut guest = Guest::listen(&mut qemu, begin)?;
     let outcome = guest.converse(&qemu, saved.is_some(), order, limits);
     // A guest that is done is switching itself off; the others won't.
@@ -119,7 +119,7 @@ pub fn comes_up(machine: &Machine<'_>, patience: Duration) -> bool {
         silence: patience,
     };
     let up = || -> Result<bool, Error> {
-        let mut qemu = machine.start(None)?;
+        let mut qemu = machine.start(Memory::Empty)?;
         let mut guest = Guest::listen(&mut qemu, Instant::now())?;
         Ok(guest.greet(&qemu, false, limits).is_ok())
     };

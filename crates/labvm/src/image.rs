@@ -183,7 +183,7 @@ mod tests {
         for (image, why) in [
             (vec![], "header of none"),
             (vec![0; 0x300], "header of none"),
-            (header, "unknown way"),
+            (header, "outside"),
             (outside, "outside"),
             (zboot, "unknown way"),
             (packed, "is none"),

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, Write},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +19,10 @@ const CONNECTION: [&str; 2] = ["virtio_pci", "virtio_console"];
 /// Kinds of files (inode(7)).
 const FOLDER: u32 = 0o040_000;
 const FILE: u32 = 0o100_000;
+/// The dynamic linker's notes of where libraries are (ldconfig(8)).
+const LINKER_CACHE: &str = "/etc/ld.so.cache";
+/// Grows when the archive is made of other things, or differently.
+const RECIPE: u32 = 1;
 /// Where modules are in the guest.
 pub const MODULES: &str = "/modules";
 
@@ -39,7 +44,7 @@ pub struct Contents<'a> {
 pub struct Initramfs {
     /// The file (cpio, "newc", not packed).
     pub file: PathBuf,
-    /// Of everything in it: BLAKE3, hexadecimal.
+    /// Of everything in it, or of which files that is and when they were changed: BLAKE3, hexadecimal.
     pub hash: String,
 }
 
@@ -48,6 +53,12 @@ pub struct Initramfs {
 /// # Errors
 /// When something that belongs into it is missing, or there is no room.
 pub fn make(contents: &Contents<'_>, folder: &Path) -> Result<Initramfs, Error> {
+    let hash = contents.stamp()?;
+    let file = file_in(folder, &hash);
+    if file.exists() {
+        cache::used(&file);
+        return Ok(Initramfs { file, hash });
+    }
     let mut archive = Archive::default();
     for folder in [
         "dev", "proc", "sys", "run", "tmp", "job", "modules", "etc", "root",
@@ -65,7 +76,7 @@ pub fn make(contents: &Contents<'_>, folder: &Path) -> Result<Initramfs, Error> 
     );
     // Where some look for a library by its name. It names more than there are here.
     if contents.arch == Arch::HERE
-        && let Ok(cache) = fs::read("/etc/ld.so.cache")
+        && let Ok(cache) = fs::read(LINKER_CACHE)
     {
         archive.file("etc/ld.so.cache", &cache, 0o644);
     }
@@ -79,7 +90,43 @@ pub fn make(contents: &Contents<'_>, folder: &Path) -> Result<Initramfs, Error> 
         }
         archive.file("modules/order", order.as_bytes(), 0o644);
     }
-    archive.keep(folder)
+    archive.keep(folder, hash)
+}
+
+fn file_in(folder: &Path, hash: &str) -> PathBuf {
+    folder.join(format!("initramfs-{}.cpio", &hash[..16]))
+}
+
+impl Contents<'_> {
+    /// Stands for what the archive is made of, without reading it.
+    fn stamp(&self) -> Result<String, Error> {
+        let mut hash = blake3::Hasher::new();
+        hash.update(format!("{RECIPE} {}", self.arch).as_bytes());
+        let libraries = self
+            .libraries
+            .iter()
+            .map(|(there, here)| (there, here.as_path()));
+        let init = PathBuf::from("/init");
+        let cache = PathBuf::from(LINKER_CACHE);
+        let modules = self.modules.map(|folder| (&init, folder));
+        let all = [(&init, self.init), (&cache, Path::new(LINKER_CACHE))];
+        for (there, here) in libraries.chain(all).chain(modules) {
+            hash.update(there.as_os_str().as_encoded_bytes());
+            hash.update(here.as_os_str().as_encoded_bytes());
+            match fs::metadata(here) {
+                Ok(meta) => {
+                    let changed = (meta.len(), meta.ino(), meta.mtime(), meta.mtime_nsec());
+                    hash.update(format!("{changed:?}").as_bytes());
+                }
+                // Not everybody has it.
+                Err(_) if here == cache.as_path() => {}
+                Err(error) => {
+                    return Err(error).while_(|| format!("cannot read {}", here.display()));
+                }
+            }
+        }
+        Ok(hash.finalize().to_hex().to_string())
+    }
 }
 
 /// A guest of one program and a script that is its first process.
@@ -90,7 +137,8 @@ pub(crate) fn of_busybox(program: &[u8], script: &str, folder: &Path) -> Result<
     }
     archive.file("bin/busybox", program, 0o755);
     archive.file("init", script.as_bytes(), 0o755);
-    archive.keep(folder)
+    let hash = blake3::hash(&archive.bytes).to_hex().to_string();
+    archive.keep(folder, hash)
 }
 
 #[derive(Default)]
@@ -136,22 +184,17 @@ impl Archive {
         Ok(())
     }
 
-    fn keep(mut self, folder: &Path) -> Result<Initramfs, Error> {
+    fn keep(mut self, folder: &Path, hash: String) -> Result<Initramfs, Error> {
         trailer(&mut self.bytes).while_(|| "cannot end the archive".to_owned())?;
-        let hash = blake3::hash(&self.bytes).to_hex().to_string();
-        let file = folder.join(format!("initramfs-{}.cpio", &hash[..16]));
-        // After a crash a file may be there and be empty.
-        let whole = |meta: fs::Metadata| meta.len() == self.bytes.len() as u64;
-        if fs::metadata(&file).is_ok_and(whole) {
-            cache::used(&file);
-        } else {
-            cache::trim(folder);
-            let what = || format!("cannot write {}", file.display());
-            fs::create_dir_all(folder).while_(what)?;
-            let mut aside = tempfile::NamedTempFile::new_in(folder).while_(what)?;
-            aside.write_all(&self.bytes).while_(what)?;
-            aside.persist(&file).while_(what)?;
-        }
+        let file = file_in(folder, &hash);
+        cache::trim(folder);
+        let what = || format!("cannot write {}", file.display());
+        fs::create_dir_all(folder).while_(what)?;
+        let mut aside = tempfile::NamedTempFile::new_in(folder).while_(what)?;
+        aside.write_all(&self.bytes).while_(what)?;
+        // After a crash it is there and whole, or not there.
+        aside.as_file().sync_all().while_(what)?;
+        aside.persist(&file).while_(what)?;
         Ok(Initramfs { file, hash })
     }
 }

@@ -341,8 +341,12 @@ fn is_whole(folder: &Path) -> bool {
 }
 
 fn hash(file: &Path) -> Result<String, Error> {
-    let bytes = fs::read(file).while_(|| format!("cannot read {}", file.display()))?;
-    Ok(blake3::hash(&bytes).to_hex().to_string())
+    let what = || format!("cannot read {}", file.display());
+    // In pieces: it is done at each use, and memory for a whole kernel is dear.
+    let opened = fs::File::open(file).while_(what)?;
+    let mut hash = blake3::Hasher::new();
+    hash.update_reader(opened).while_(what)?;
+    Ok(hash.finalize().to_hex().to_string())
 }
 
 #[cfg(test)]

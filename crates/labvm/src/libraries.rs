@@ -10,7 +10,10 @@ use course::Arch;
 use object::{
     Endianness, FileKind,
     elf::{FileHeader64, PT_INTERP},
-    read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _},
+    read::{
+        ReadCache, ReadRef,
+        elf::{Dyn as _, FileHeader as _, ProgramHeader as _},
+    },
 };
 
 use crate::{Error, error::While as _};
@@ -131,14 +134,16 @@ struct Needs {
 
 /// What a program asks the dynamic linker for; nothing, if it is no 64-bit ELF file.
 fn needs(program: &Path) -> Result<Needs, Error> {
-    let bytes = fs::read(program).while_(|| format!("cannot read {}", program.display()))?;
-    if !matches!(FileKind::parse(bytes.as_slice()), Ok(FileKind::Elf64)) {
+    let file = fs::File::open(program).while_(|| format!("cannot read {}", program.display()))?;
+    // Reads the few places that are looked at.
+    let file = ReadCache::new(file);
+    if !matches!(FileKind::parse(&file), Ok(FileKind::Elf64)) {
         return Ok(Needs::default());
     }
-    parse(&bytes).while_(|| format!("{} is a damaged program", program.display()))
+    parse(&file).while_(|| format!("{} is a damaged program", program.display()))
 }
 
-fn parse(bytes: &[u8]) -> object::Result<Needs> {
+fn parse<'a>(bytes: impl ReadRef<'a>) -> object::Result<Needs> {
     let header = FileHeader64::<Endianness>::parse(bytes)?;
     let endian = header.endian()?;
     let mut needs = Needs::default();

@@ -8,7 +8,7 @@ use std::{
         fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt as _},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::UNIX_EPOCH,
@@ -18,17 +18,14 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use course::Arch;
 
 use crate::{
-    Error,
-    error::While as _,
-    guest::PORT,
-    initramfs::Initramfs,
-    kernels::Ready,
-    snapshot::{self, Snapshot},
+    Error, error::While as _, guest::PORT, initramfs::Initramfs, kernels::Ready, snapshot::Snapshot,
 };
 
 /// Descriptors of QEMU's that are ends of ours.
 const PORT_FD: i32 = 3;
 const QMP_FD: i32 = 4;
+/// The state of a saved guest.
+const STATE_FD: i32 = 5;
 
 /// How fast guests run: with the processor's help, or every instruction in software.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +46,45 @@ pub struct Machine<'a> {
     pub memory: u32,
     /// Whether unsigned modules, and the like, are kept out (kernel_lockdown(7)).
     pub lockdown: bool,
+}
+
+/// What a machine finds in its memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Memory<'a> {
+    /// Nothing.
+    Empty,
+    /// Nothing; what it writes is kept in this file.
+    KeptIn(&'a Path),
+    /// What a saved guest left, of which it has its own copy: a page is read when it is touched, and
+    /// what is written is not kept. It stands still until it is let go on.
+    Saved(&'a Snapshot),
+}
+
+impl Memory<'_> {
+    fn arguments(self, mib: u32) -> Vec<String> {
+        let (file, share) = match self {
+            Self::Empty => return Vec::new(),
+            Self::KeptIn(file) => (file, "on"),
+            Self::Saved(saved) => (saved.memory.as_path(), "off"),
+        };
+        // A comma would end the path.
+        let file = file.display().to_string().replace(',', ",,");
+        let mut arguments = vec![
+            "-object".into(),
+            format!("memory-backend-file,id=ram,size={mib}M,mem-path={file},share={share}"),
+            "-machine".into(),
+            "memory-backend=ram".into(),
+        ];
+        if let Self::Saved(_) = self {
+            arguments.extend(["-incoming".into(), "defer".into()]);
+        }
+        arguments
+    }
+}
+
+/// By which a restored guest's state is asked for by QEMU.
+pub(crate) fn state_uri() -> String {
+    format!("fd:{STATE_FD}")
 }
 
 /// A QEMU process. Dropping it ends it.
@@ -170,11 +206,11 @@ impl Machine<'_> {
         args
     }
 
-    /// Starts the machine: anew, or as it was saved; then it stands still.
+    /// Starts the machine.
     ///
     /// # Errors
-    /// When QEMU is not there.
-    pub fn start(&self, saved: Option<&Snapshot>) -> Result<Qemu, Error> {
+    /// When QEMU is not there, or the saved guest.
+    pub fn start(&self, memory: Memory<'_>) -> Result<Qemu, Error> {
         let failed = |error: io::Error| {
             Error::new(
                 format!("cannot start {}: {error}", program(self.kernel.arch)),
@@ -186,27 +222,32 @@ impl Machine<'_> {
         let mut command = Command::new(program(self.kernel.arch));
         command
             .args(self.arguments())
-            .args(
-                saved
-                    .iter()
-                    .flat_map(|saved| ["-incoming".to_owned(), snapshot::incoming(saved)]),
-            )
+            .args(memory.arguments(self.memory))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // Away from the terminal: its Ctrl-C is for us, and we end QEMU.
             .process_group(0);
+        let mut descriptors = vec![
+            FdMapping {
+                parent_fd: OwnedFd::from(its_port),
+                child_fd: PORT_FD,
+            },
+            FdMapping {
+                parent_fd: OwnedFd::from(its_qmp),
+                child_fd: QMP_FD,
+            },
+        ];
+        if let Memory::Saved(saved) = memory {
+            let state = fs::File::open(&saved.file)
+                .while_(|| format!("cannot read {}", saved.file.display()))?;
+            descriptors.push(FdMapping {
+                parent_fd: OwnedFd::from(state),
+                child_fd: STATE_FD,
+            });
+        }
         command
-            .fd_mappings(vec![
-                FdMapping {
-                    parent_fd: OwnedFd::from(its_port),
-                    child_fd: PORT_FD,
-                },
-                FdMapping {
-                    parent_fd: OwnedFd::from(its_qmp),
-                    child_fd: QMP_FD,
-                },
-            ])
+            .fd_mappings(descriptors)
             .map_err(|error| failed(io::Error::other(error)))?;
         let mut child = spawn(command).map_err(failed)?;
         Ok(Qemu {

@@ -13,15 +13,17 @@ use crate::{
     Error, cache,
     error::While as _,
     protocol::{self, FromGuest, ToGuest},
-    qemu::{self, Accelerator, Machine, Qemu},
+    qemu::{self, Accelerator, Machine, Memory, Qemu},
     qmp::Qmp,
 };
 
 /// A saved guest.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// QEMU's migration stream.
+    /// The state of the processor and the devices: QEMU's migration stream.
     pub file: PathBuf,
+    /// Its memory, as it is; what was never written takes no room on the disk.
+    pub memory: PathBuf,
     /// How long the guest took to come up, when it was saved.
     pub booted: Duration,
 }
@@ -39,22 +41,36 @@ impl Snapshot {
         // One at a time: the others find it made.
         let lock = File::create(file.with_extension("lock")).while_(what)?;
         lock.lock().while_(what)?;
+        let memory = file.with_extension("memory");
         let times = file.with_extension("booted");
-        if let (true, Some(booted)) = (file.exists(), seconds_in(&times)) {
-            cache::used(&file);
-            cache::used(&times);
-            return Ok(Self { file, booted });
+        if let (true, true, Some(booted)) = (file.exists(), memory.exists(), seconds_in(&times)) {
+            for file in [&file, &memory, &times] {
+                cache::used(file);
+            }
+            return Ok(Self {
+                file,
+                memory,
+                booted,
+            });
         }
         cache::trim(folder);
-        let aside = tempfile::Builder::new()
-            .prefix(".snapshot-")
-            .tempfile_in(folder)
-            .while_(what)?;
-        let booted = save(machine, aside.path(), boot)
+        let aside = || {
+            tempfile::Builder::new()
+                .prefix(".snapshot-")
+                .tempfile_in(folder)
+                .while_(what)
+        };
+        let (state, ram) = (aside()?, aside()?);
+        let booted = save(machine, state.path(), ram.path(), boot)
             .while_(|| "a virtual machine could not be saved".to_owned())?;
         fs::write(&times, booted.as_secs_f64().to_string()).while_(what)?;
-        aside.persist(&file).while_(what)?;
-        Ok(Self { file, booted })
+        ram.persist(&memory).while_(what)?;
+        state.persist(&file).while_(what)?;
+        Ok(Self {
+            file,
+            memory,
+            booted,
+        })
     }
 
     /// Forgets it, since it does not work.
@@ -90,10 +106,13 @@ fn key(machine: &Machine<'_>) -> Result<String, Error> {
     Ok(hash.finalize().to_hex()[..16].to_owned())
 }
 
-/// Boots the machine, and saves it once its guest waits for a job. Says how long it took to come up.
-fn save(machine: &Machine<'_>, to: &Path, boot: Duration) -> io::Result<Duration> {
+/// Boots the machine with its memory in the file `ram`, and saves the rest of it once its guest waits
+/// for a job. Says how long it took to come up.
+fn save(machine: &Machine<'_>, to: &Path, ram: &Path, boot: Duration) -> io::Result<Duration> {
     let begin = Instant::now();
-    let mut qemu = machine.start(None).map_err(io::Error::other)?;
+    let mut qemu = machine
+        .start(Memory::KeptIn(ram))
+        .map_err(io::Error::other)?;
     drain(&mut qemu);
     let mut qmp = Qmp::greet(qemu.qmp.try_clone()?, boot)?;
     qemu.port.set_read_timeout(Some(boot))?;
@@ -102,9 +121,10 @@ fn save(machine: &Machine<'_>, to: &Path, boot: Duration) -> io::Result<Duration
     protocol::send_to_guest(&mut qemu.port, &ToGuest::Rehearse)?;
     hello(&mut qemu)?;
     qmp.ask("stop", json!({}))?;
+    leave_memory_out(&mut qmp)?;
     qmp.ask(
         "migrate",
-        json!({ "uri": exec(&format!("cat > {}", quoted(to))) }),
+        json!({ "uri": format!("exec:cat > {}", quoted(to)) }),
     )?;
     let deadline = Instant::now() + boot;
     loop {
@@ -132,11 +152,24 @@ fn hello(qemu: &mut Qemu) -> io::Result<()> {
     }
 }
 
-/// Lets a restored guest go on: what is saved is a guest that stands still.
+/// The memory is in a file, from which it need not be read at once, nor all of it (qapi/migration.json,
+/// `x-ignore-shared`).
+fn leave_memory_out(qmp: &mut Qmp) -> io::Result<()> {
+    let capability = json!({ "capability": "x-ignore-shared", "state": true });
+    qmp.ask(
+        "migrate-set-capabilities",
+        json!({ "capabilities": [capability] }),
+    )?;
+    Ok(())
+}
+
+/// Restores a guest that was saved, and lets it go on: what is saved is a guest that stands still.
 ///
 /// # Errors
 /// When it could not be restored.
 pub(crate) fn resume(qmp: &mut Qmp, patience: Duration) -> io::Result<()> {
+    leave_memory_out(qmp)?;
+    qmp.ask("migrate-incoming", json!({ "uri": qemu::state_uri() }))?;
     let deadline = Instant::now() + patience;
     loop {
         let answer = qmp.ask("query-status", json!({}))?;
@@ -151,15 +184,6 @@ pub(crate) fn resume(qmp: &mut Qmp, patience: Duration) -> io::Result<()> {
     }
     qmp.ask("cont", json!({}))?;
     Ok(())
-}
-
-/// The address of a saved guest, for QEMU.
-pub(crate) fn incoming(snapshot: &Snapshot) -> String {
-    exec(&format!("cat {}", quoted(&snapshot.file)))
-}
-
-fn exec(command: &str) -> String {
-    format!("exec:{command}")
 }
 
 /// For a shell.

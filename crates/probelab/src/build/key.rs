@@ -28,8 +28,11 @@ pub fn of(builder: &Builder<'_>, artifact: &Artifact) -> Outcome<String> {
     let inputs: Vec<PathBuf> = match artifact.kind {
         ArtifactKind::Cargo => {
             hash.update(versions::stable().as_bytes());
-            let ours = USED.iter().map(|name| root.join("crates").join(name));
-            ours.filter(|path| path.is_dir())
+            let ours = USED.iter().flat_map(|name| {
+                let folder = root.join("crates").join(name);
+                [folder.join("src"), folder.join("Cargo.toml")]
+            });
+            ours.filter(|path| path.exists())
                 .chain([root.join("labs/Cargo.lock")])
                 .collect()
         }
