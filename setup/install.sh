@@ -24,6 +24,7 @@ install_missing() {
         case $id in
             rustup) have rustup || install_rustup ;;
             rust-stable) run_step "Rust $STABLE" install_stable ;;
+            rust-cross) run_step "Rust $STABLE for $OTHER_ARCH" install_cross ;;
             rust-nightly) run_step "Rust $BPF_NIGHTLY" install_nightly ;;
             bpf-linker) run_step "bpf-linker $BPF_LINKER" install_bpf_linker ;;
             go-pinned) have go && { have go-pinned || run_step "Go $GO" install_go; } ;;
@@ -102,6 +103,11 @@ install_stable() {
     find_rustup
     "$RUSTUP_BIN" toolchain install "$STABLE" --no-self-update --profile minimal \
         --component clippy --component rustfmt --target "$ARCH-unknown-linux-musl"
+}
+
+install_cross() {
+    find_rustup
+    "$RUSTUP_BIN" target add --toolchain "$STABLE" "$OTHER_ARCH-unknown-linux-musl" "$OTHER_ARCH-unknown-linux-gnu"
 }
 
 install_nightly() {

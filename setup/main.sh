@@ -116,8 +116,11 @@ remember() {
     for tool in "$CARGO_BIN" "$GO_BIN" "$BPF_LINKER_BIN"; do
         path_prefix=$path_prefix${tool%/*}:
     done
+    if [ "$want" != run ]; then
+        path_prefix=$path_prefix${MDBOOK_BIN%/*}:
+    fi
     if [ "$want" = all ]; then
-        path_prefix=$path_prefix${MDBOOK_BIN%/*}:${STATICCHECK_BIN%/*}:
+        path_prefix=$path_prefix${STATICCHECK_BIN%/*}:
     fi
     rm -f "$STATE/key"
     {

@@ -1,5 +1,6 @@
 # What Probelab needs, how much room each takes, and why. One line each: id|group|MB|why.
-# Group `run` is for every command, `test` for `./lab test` and `./lab book` only. The sizes are of
+# Group `run` is for every command, `book` for `./lab book` (and `./lab test`), `test` for `./lab test` only.
+# "The other" architecture is arm64 on x86-64, and the other way round. The sizes are of
 # what is there afterwards (packages with all that they pull in, downloaded sources), as measured on a
 # bare Debian 13 on x86_64, rounded.
 # shellcheck shell=sh disable=SC2154  # variables of the other files of setup/
@@ -24,8 +25,11 @@ go-pinned|run|310|the pinned Go toolchain
 shellcheck|test|35|checks the shell scripts
 xmllint|test|1|checks the reports in JUnit XML
 vagrant|test|87|checks the Vagrantfile
-mdbook|test|150|builds the book; built here in some minutes
+mdbook|book|150|builds the book; built here in some minutes
 staticcheck|test|50|checks the Go code
+cross-compiler|test|150|a C compiler for the other architecture
+rust-cross|test|320|Rust's libraries for the other architecture
+qemu-cross|test|45|virtual machines of the other architecture
 END
 }
 
@@ -59,6 +63,15 @@ have() {
         shellcheck) command -v shellcheck >/dev/null ;;
         xmllint) command -v xmllint >/dev/null ;;
         # Debian has had no package since 13; without it that one test is skipped.
+        cross-compiler)
+            command -v "$OTHER_ARCH-linux-gnu-gcc" >/dev/null &&
+                [ -f "$SYSROOT/usr/$OTHER_ARCH-linux-gnu/include/stdio.h" ]
+            ;;
+        rust-cross)
+            [ -d "$STABLE_DIR/lib/rustlib/$OTHER_ARCH-unknown-linux-musl/lib" ] &&
+                [ -d "$STABLE_DIR/lib/rustlib/$OTHER_ARCH-unknown-linux-gnu/lib" ]
+            ;;
+        qemu-cross) command -v "qemu-system-$OTHER_ARCH" >/dev/null ;;
         vagrant) command -v vagrant >/dev/null || ! apt_offers vagrant ;;
         mdbook) find_mdbook && [ -n "$MDBOOK_BIN" ] ;;
         staticcheck) find_staticcheck && [ -n "$STATICCHECK_BIN" ] ;;
@@ -72,7 +85,14 @@ packages_of() {
         compiler) echo "gcc libc6-dev make pkg-config" ;;
         musl) echo musl-tools ;;
         libbpf) echo "libbpf-dev libelf-dev zlib1g-dev" ;;
-        qemu) if [ "$ARCH" = aarch64 ]; then echo qemu-system-arm; else echo qemu-system-x86; fi ;;
+        qemu) qemu_package "$ARCH" ;;
+        qemu-cross) qemu_package "$OTHER_ARCH" ;;
+        cross-compiler)
+            case $OTHER_ARCH in
+                aarch64) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
+                *) echo "gcc-x86-64-linux-gnu libc6-dev-amd64-cross" ;;
+            esac
+            ;;
         debian-keys) echo debian-archive-keyring ;;
         xmllint) echo libxml2-utils ;;
         clang) if apt_offers "clang-$CLANG"; then echo "clang-$CLANG"; else echo clang; fi ;;
@@ -82,11 +102,27 @@ packages_of() {
     esac
 }
 
+qemu_package() {
+    case $1 in
+        aarch64) echo qemu-system-arm ;;
+        *) echo qemu-system-x86 ;;
+    esac
+}
+
+# True when what is wanted needs things of this group.
+wants() {
+    case $1 in
+        run) true ;;
+        book) [ "$want" != run ] ;;
+        *) [ "$want" = all ] ;;
+    esac
+}
+
 # Sets `missing` to the ids that are not there, in the order in which they are installed.
 find_missing() {
     missing=
     while IFS='|' read -r id group _; do
-        if [ "$group" = run ] || [ "$want" = all ]; then
+        if wants "$group"; then
             have "$id" || missing="$missing $id"
         fi
     done <<END
@@ -113,7 +149,10 @@ list_missing() {
             *" $id "*) ;;
             *) continue ;;
         esac
-        [ "$group" = run ] || why="$why (for ./lab test and ./lab book)"
+        case $group in
+            book) why="$why (for ./lab book)" ;;
+            test) why="$why (for ./lab test)" ;;
+        esac
         printf '  %-16s %5s MB  %s\n' "$id" "$size" "$why" >&2
         total=$((total + size))
     done <<END

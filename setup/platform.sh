@@ -8,7 +8,7 @@ PROC_VERSION=${PROBELAB_PROC_VERSION-/proc/version}
 SYSROOT=${PROBELAB_SYSROOT-}
 
 SUPPORTED="Probelab runs on Linux (x86_64 or arm64) and sets itself up on Debian 12 and 13 and on Ubuntu 24.04 and later."
-USE_A_VM="Everywhere else use a Linux virtual machine with one of these (a Debian 13 of 2 CPUs and 4 GB will do) and run ./lab there."
+USE_A_VM="Everywhere else use a Linux virtual machine: 'vagrant up' in this directory makes one (README.md says with what); any Debian 13 of 2 CPUs and 4 GB will do."
 
 # Ends here on a system that can't run eBPF at all; leaves the distribution to check_can_install,
 # since anybody may have installed the tools by hand.
@@ -26,8 +26,8 @@ check_platform() {
     fi
     ARCH=$(uname -m)
     case $ARCH in
-        x86_64) GOARCH=amd64 ;;
-        aarch64) GOARCH=arm64 ;;
+        x86_64) GOARCH=amd64 OTHER_ARCH=aarch64 ;;
+        aarch64) GOARCH=arm64 OTHER_ARCH=x86_64 ;;
         *) refuse "This machine is $ARCH." ;;
     esac
 }

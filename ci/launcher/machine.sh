@@ -162,6 +162,12 @@ END
 
 # rustup: toolchains that are no more than the files the set-up looks for.
 FAKE_RUSTUP='echo "rustup $*" >>"$machine/calls"
+if [ "$1" = target ]; then
+    for target in "$5" "$6"; do
+        mkdir -p "$HOME/.rustup/toolchains/$4-x86_64-unknown-linux-gnu/lib/rustlib/$target/lib"
+    done
+    exit
+fi
 to=$HOME/.rustup/toolchains/$3-x86_64-unknown-linux-gnu
 mkdir -p "$to/bin" "$to/lib/rustlib/x86_64-unknown-linux-musl/lib" "$to/lib/rustlib/src/rust/library/core"
 : >"$to/lib/rustlib/src/rust/library/core/Cargo.toml"
@@ -206,6 +212,9 @@ case $1 in
     bubblewrap) make_tool bwrap </dev/null ;;
     qemu-system-x86) make_tool qemu-system-x86_64 </dev/null ;;
     debian-archive-keyring) mkdir -p "$keyrings"; : >"$keyrings/debian-archive-keyring.gpg" ;;
+    gcc-aarch64-linux-gnu) make_tool aarch64-linux-gnu-gcc </dev/null ;;
+    libc6-dev-arm64-cross) mkdir -p "$machine/root/usr/aarch64-linux-gnu/include"; : >"$machine/root/usr/aarch64-linux-gnu/include/stdio.h" ;;
+    qemu-system-arm) make_tool qemu-system-aarch64 </dev/null ;;
     golang-go) make_tool go <"$machine/fake-go" ;;
     rustup) make_tool rustup <"$machine/fake-rustup"; make_tool cargo <"$machine/fake-cargo" ;;
     *) make_tool "$1" </dev/null ;;

@@ -156,7 +156,11 @@ impl Apt {
             .collect())
     }
 
-    fn package(&self, name: &str) -> Result<Package, Error> {
+    /// A package, newest version.
+    ///
+    /// # Errors
+    /// When the suite has no such package.
+    pub fn package(&self, name: &str) -> Result<Package, Error> {
         let args = ["download", "--print-uris", name];
         let text = self.run("apt-get", &args, |why| {
             Error::new(format!("Debian has no package {name}: {why}"), "")

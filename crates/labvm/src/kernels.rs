@@ -16,6 +16,7 @@ use crate::{
     error::While as _,
     image,
     package::Package,
+    sysroot,
     unpack::{self, MODULES, RELEASE, VMLINUX},
 };
 
@@ -30,6 +31,18 @@ pub const LOCK: &str = "crates/labvm/kernels.lock";
 pub struct Lock {
     /// By architecture, oldest kernel first.
     pub kernel: Vec<Kernel>,
+    /// See [`crate::sysroot`].
+    pub library: Vec<Library>,
+}
+
+/// A package of [`crate::sysroot`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Library {
+    /// Of the processors that it is for.
+    pub arch: Arch,
+    /// Where it comes from.
+    pub package: Package,
 }
 
 /// One pinned kernel.
@@ -71,8 +84,8 @@ impl Lock {
             let debian = arch.debian();
             for suite in SUITES {
                 said(&format!("{suite} for {debian}"));
-                let packages = Apt::of_suite(suite, debian)?
-                    .kernel_of(&format!("linux-image-cloud-{debian}"))?;
+                let apt = Apt::of_suite(suite, debian)?;
+                let packages = apt.kernel_of(&format!("linux-image-cloud-{debian}"))?;
                 let version = packages.first().map_or("", |package| &package.version);
                 lock.kernel.push(Kernel {
                     name: short(version),
@@ -80,6 +93,12 @@ impl Lock {
                     suite: suite.to_owned(),
                     package: packages,
                 });
+                if suite == sysroot::SUITE {
+                    for name in sysroot::PACKAGES {
+                        let package = apt.package(name)?;
+                        lock.library.push(Library { arch, package });
+                    }
+                }
             }
         }
         Ok(lock)
@@ -92,7 +111,7 @@ impl Lock {
     pub fn text(&self) -> Result<String, Error> {
         let body = toml::to_string_pretty(self).while_(|| "cannot write the lock".to_owned())?;
         Ok(format!(
-            "# The kernels that checks run on, from Debian's packages. Written by `lab vm kernels --refresh`.\n\n{body}"
+            "# The kernels that checks run on, and libraries to build for their architectures with, from Debian's packages.\n# Written by `lab vm kernels --refresh`.\n\n{body}"
         ))
     }
 
@@ -293,7 +312,7 @@ impl Store {
 
 /// Whether a package is what was pinned. (apt has looked at it too; this is what a wrong entry in its
 /// cache or a mistake of ours would not survive.)
-fn verify(package: &Package, deb: &Path) -> Result<(), Error> {
+pub(crate) fn verify(package: &Package, deb: &Path) -> Result<(), Error> {
     let bytes = fs::read(deb).while_(|| format!("cannot read {}", deb.display()))?;
     let found: String = Sha256::digest(&bytes)
         .iter()

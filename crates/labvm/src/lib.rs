@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod qemu;
 mod qmp;
 pub mod snapshot;
+pub mod sysroot;
 mod unpack;
 
 pub use error::Error;

@@ -16,7 +16,7 @@ use object::{
     },
 };
 
-use crate::{Error, error::While as _};
+use crate::{Error, error::While as _, sysroot};
 
 /// [`common`] and what they need, and what `init` does.
 ///
@@ -122,6 +122,10 @@ fn places(arch: Arch) -> Vec<(String, String)> {
             format!("/lib/{arch}-linux-gnu"),
             format!("/usr/{arch}-linux-gnu/lib"),
         ));
+        for folder in ["lib", "usr/lib"].map(|folder| format!("{folder}/{arch}-linux-gnu")) {
+            let here = sysroot::folder(arch).join(&folder);
+            places.push((format!("/{folder}"), here.display().to_string()));
+        }
     }
     places
 }

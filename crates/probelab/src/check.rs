@@ -20,7 +20,7 @@ use crate::{
     needs, registry,
     report::{LabReport, StepReport, Word},
     site::Site,
-    trouble::Outcome,
+    trouble::{Outcome, Trouble},
     vm::{self, On},
 };
 
@@ -116,6 +116,12 @@ fn build(job: &Job<'_>, steps: &[&Step], tree: PathBuf) -> Result<Work, String> 
         arch,
         shown_as: job.shown_as.clone(),
     };
+    if arch != Arch::HERE {
+        let lock = job.site.root.join(labvm::kernels::LOCK);
+        labvm::kernels::Lock::read(&lock)
+            .and_then(|lock| labvm::sysroot::ready(&lock, arch))
+            .map_err(|error| Trouble::from(error).report.to_string())?;
+    }
     let mut built = Vec::new();
     let mut unbuilt = Vec::new();
     let mut artifacts = BTreeMap::new();

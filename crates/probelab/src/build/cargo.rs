@@ -31,8 +31,8 @@ pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     cargo
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Cforce-unwind-tables=yes");
-    // Of a program's 13 MB the standard library's debug information is eleven, and it is copied for
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(builder.arch));
+    // Of a program's 13 MB eleven are debug information and names, and it is copied for
     // each run, into virtual machines too. Only a program that profiles itself has a use for it.
     let loads_bpf = builder
         .lab
@@ -40,13 +40,25 @@ pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
         .iter()
         .any(|artifact| matches!(artifact.kind, ArtifactKind::BpfRust | ArtifactKind::BpfC));
     if loads_bpf {
-        cargo.env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
+        cargo.env("CARGO_PROFILE_DEV_STRIP", "symbols");
     }
     cargo.arg("build");
     if builder.arch != Arch::HERE {
         cross(&mut cargo, builder.arch, "gnu");
     }
     finish(builder, artifact, cargo)
+}
+
+/// A profiler that unwinds the stack from a signal wants a table for every instruction; on arm64 it
+/// otherwise runs into the void (pprof-rs, issue 75).
+fn rustflags(arch: Arch) -> String {
+    let mut flags = "-Cforce-unwind-tables=yes".to_owned();
+    if arch != Arch::HERE {
+        let libraries = labvm::sysroot::folder(arch).join(format!("usr/lib/{arch}-linux-gnu"));
+        // The separator that cargo wants (CARGO_ENCODED_RUSTFLAGS).
+        flags += &format!("\x1f-Lnative={}", libraries.display());
+    }
+    flags
 }
 
 /// Has cargo build for another architecture, with Debian's cross compiler for what is in C and for

@@ -22,7 +22,7 @@ struct Phase {
 
 /// Quick ones first. `$RUST` is the stable toolchain, `$LAB` this program, `$STATICCHECK` a
 /// version.
-const PHASES: [Phase; 15] = [
+const PHASES: [Phase; 16] = [
     Phase {
         name: "rustfmt",
         command: "cargo fmt --all --check && ci/fmt-labs",
@@ -76,6 +76,11 @@ const PHASES: [Phase; 15] = [
     Phase {
         name: "verify-kernels",
         command: "\"$LAB\" verify --brief --kernel 5.10,6.1,newest",
+    },
+    // The other processors that learners have: emulated here.
+    Phase {
+        name: "verify-arm64",
+        command: "\"$LAB\" verify --brief --arch aarch64 --kernel 6.12",
     },
     // Programs that break the rules, where root in the guest is all that they could win.
     Phase {
