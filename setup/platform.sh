@@ -79,6 +79,6 @@ refuse_root() {
     say "" "lab: the packages need root, but $1." \
         "Ask whoever runs this machine to run this, then start ./lab again (the rest needs no root):"
     say "  apt-get install --no-install-recommends $2"
-    say "Or use a Linux virtual machine of yours. Nothing was installed."
+    say "Or use a Linux virtual machine of yours ('vagrant up' makes one). Nothing was installed."
     exit 3
 }

@@ -202,7 +202,7 @@ impl Facts {
             } else {
                 "you are not root, and there is no sudo".to_owned()
             },
-            "Loading BPF programs needs root for the check (your own program runs without it). Ask for sudo, or use a virtual machine of yours.",
+            "Loading BPF programs needs root for the check (your own program runs without it). Ask for sudo, or check in a virtual machine: `lab check --on vm`.",
         );
         say(
             "btf",

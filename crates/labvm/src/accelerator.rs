@@ -34,7 +34,7 @@ pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
     if let Some((question, answer)) = known.as_deref().and_then(|text| text.split_once('\n'))
         && question == asked
     {
-        return if answer == "kvm" {
+        return if answer == Accelerator::Kvm.word() {
             Accelerator::Kvm
         } else {
             Accelerator::Tcg
@@ -47,13 +47,13 @@ pub fn choose(machine: &Machine<'_>, folder: &Path) -> Accelerator {
         },
         PATIENCE,
     );
-    let (answer, accelerator) = if works {
-        ("kvm", Accelerator::Kvm)
+    let accelerator = if works {
+        Accelerator::Kvm
     } else {
-        ("tcg", Accelerator::Tcg)
+        Accelerator::Tcg
     };
     let _ = fs::create_dir_all(folder);
-    let _ = fs::write(&file, format!("{asked}\n{answer}"));
+    let _ = fs::write(&file, format!("{asked}\n{}", accelerator.word()));
     accelerator
 }
 

@@ -36,6 +36,16 @@ pub enum Accelerator {
     Tcg,
 }
 
+impl Accelerator {
+    /// As QEMU calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
 /// What a machine is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine<'a> {
@@ -158,9 +168,9 @@ impl Machine<'_> {
         if self.lockdown {
             append += " lockdown=integrity";
         }
-        let (accelerator, cpu) = match self.accelerator {
-            Accelerator::Kvm => ("kvm", "host"),
-            Accelerator::Tcg => ("tcg", board.translated),
+        let cpu = match self.accelerator {
+            Accelerator::Kvm => "host",
+            Accelerator::Tcg => board.translated,
         };
         let memory = self.memory.to_string();
         let port = format!("socket,id=port,fd={PORT_FD}");
@@ -170,7 +180,7 @@ impl Machine<'_> {
             "-M",
             board.machine,
             "-accel",
-            accelerator,
+            self.accelerator.word(),
             "-cpu",
             cpu,
             "-m",

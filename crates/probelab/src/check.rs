@@ -177,8 +177,16 @@ impl Prepared<'_> {
         if let Some(plan) = &work.plan {
             results.extend(match on {
                 On::Native => run(plan, self.interactive),
-                On::Vm(kernel) => vm::run(self.site, self.lab, plan, kernel)
-                    .unwrap_or_else(|trouble| unreachable_steps(plan, &trouble.report.to_string())),
+                On::Vm(kernel) => {
+                    let ran = vm::run(self.site, self.lab, plan, kernel);
+                    if let Ok(ran) = &ran {
+                        report.accelerator = Some(ran.accelerator.word().to_owned());
+                        report.outcome = Some(ran.outcome.word().to_owned());
+                    }
+                    ran.and_then(|ran| ran.results).unwrap_or_else(|trouble| {
+                        unreachable_steps(plan, &trouble.report.to_string())
+                    })
+                }
             });
         }
         report.check_seconds = begin.elapsed().as_secs_f64();

@@ -37,7 +37,7 @@ pub fn run(plan: &Plan, interactive: bool) -> Result<Vec<StepResult>, String> {
     let program =
         site::this_program().map_err(|error| format!("cannot find this program: {error}"))?;
     let sudo = machine::on_path("sudo")
-        .ok_or_else(|| format!("{NO_PRIVILEGE}; there is no sudo here. Ask for it, or use a virtual machine of yours (see the README)."))?;
+        .ok_or_else(|| format!("{NO_PRIVILEGE}; there is no sudo here. Ask for it, or check in a virtual machine: `lab check --on vm`."))?;
     let mut command = Command::new(sudo);
     // Without a person at the keyboard a question for a password would wait for ever.
     if !interactive {

@@ -54,6 +54,9 @@ fn suite(out: &mut String, report: &Report, lab: &LabReport, id: usize) {
         ("revision", lab.revision.to_string()),
         ("on", lab.on.clone()),
         ("kernel", lab.kernel.clone()),
+        ("arch", lab.arch.clone()),
+        ("accelerator", lab.accelerator.clone().unwrap_or_default()),
+        ("outcome", lab.outcome.clone().unwrap_or_default()),
         ("seed", report.seed.to_string()),
         ("hash", lab.hash.clone()),
     ] {

@@ -62,6 +62,12 @@ pub struct LabReport {
     pub on: String,
     /// The kernel that it was checked on, as `uname -r` says.
     pub kernel: String,
+    /// The processors that it was checked on: `x86_64` or `aarch64`.
+    pub arch: String,
+    /// What ran the virtual machine: `kvm` or `tcg`; null where there was none.
+    pub accelerator: Option<String>,
+    /// How the virtual machine ended: `done`, or what went wrong with it; null where there was none.
+    pub outcome: Option<String>,
     /// Its revision.
     pub revision: u32,
     /// blake3 (hex) of the learner's files, names and bytes.
@@ -228,6 +234,9 @@ impl LabReport {
             lab: lab.slug.to_string(),
             on: on.word().to_owned(),
             kernel: on.release(),
+            arch: on.arch().word().to_owned(),
+            accelerator: None,
+            outcome: None,
             title: lab.title.clone(),
             revision: lab.revision,
             hash: String::new(),

@@ -257,9 +257,18 @@ impl<'a> Station<'a> {
     }
 }
 
-/// Runs `plan` on `kernel`. What it can't find out is an error of every step.
-pub fn run(site: &Site, lab: &Lab, plan: &Plan, kernel: &Ready) -> Outcome<Vec<StepResult>> {
-    let ran = Station::open(site, lab, kernel)?.run(lab, plan, false)?;
+/// What came of a virtual machine.
+pub struct Verdicts {
+    pub accelerator: Accelerator,
+    pub outcome: Ending,
+    /// Of each step; an `Err` says why they can't be known.
+    pub results: Outcome<Vec<StepResult>>,
+}
+
+/// Runs `plan` on `kernel`.
+pub fn run(site: &Site, lab: &Lab, plan: &Plan, kernel: &Ready) -> Outcome<Verdicts> {
+    let station = Station::open(site, lab, kernel)?;
+    let ran = station.run(lab, plan, false)?;
     if std::env::var_os("PROBELAB_TIMING").is_some() {
         errln!(
             "Linux {}: booted in {:.2} s, done in {:.2} s",
@@ -268,7 +277,11 @@ pub fn run(site: &Site, lab: &Lab, plan: &Plan, kernel: &Ready) -> Outcome<Vec<S
             ran.lasted.as_secs_f64()
         );
     }
-    results(plan, &ran.outcome, &ran.lines)
+    Ok(Verdicts {
+        accelerator: station.accelerator,
+        results: results(plan, &ran.outcome, &ran.lines),
+        outcome: ran.outcome,
+    })
 }
 
 /// The guest's observations, held against what was asked for; the second part of split steps.

@@ -105,6 +105,30 @@ impl Checkout {
     }
 }
 
+/// A command that runs `lab` in the repository itself, where all labs are.
+pub fn in_repository(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
+    command
+        .args(args)
+        .current_dir(repository())
+        .env("PROBELAB_ROOT", repository())
+        .env("NO_COLOR", "1");
+    command
+}
+
+/// Compares a text with its snapshot.
+pub fn assert_text(name: &str, text: &str) {
+    settings().bind(|| insta::assert_snapshot!(name, text));
+}
+
+fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
+
 /// What a person saw.
 pub fn screen(args: &[&str], output: &Output) -> String {
     let mut text = format!("$ lab {}\n", args.join(" "));
@@ -123,10 +147,7 @@ pub fn screen(args: &[&str], output: &Output) -> String {
 /// Compares a screen with its snapshot; what differs from run to run is blanked.
 pub fn assert_screen(name: &str, text: &str, checkout: &Checkout) {
     let root = checkout.root().display().to_string();
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("snapshots");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
+    let mut settings = settings();
     settings.add_filter(&root, "CHECKOUT");
     settings.add_filter(r"seed \d+", "seed SEED");
     settings.add_filter(r"--seed \d+", "--seed SEED");

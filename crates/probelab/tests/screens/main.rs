@@ -7,6 +7,7 @@
 mod checkout;
 mod junit;
 mod kernel;
+mod kernels;
 mod plain;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -21,6 +22,8 @@ enum Need {
     Nothing,
     /// Root, to load BPF programs, and the Rust and BPF tool chains.
     Kernel,
+    /// Virtual machines with each kernel, and the tool chains.
+    Guests,
     /// The program `xmllint`.
     Xmllint,
 }
@@ -35,10 +38,22 @@ impl Need {
             }
             Self::Kernel if !on_path("bpf-linker") => Some("needs bpf-linker on the search path"),
             Self::Kernel => None,
+            Self::Guests if !on_path("bpf-linker") => Some("needs bpf-linker on the search path"),
+            Self::Guests if !all_kernels() => {
+                Some("needs QEMU and all kernels (`lab vm kernels all` fetches them)")
+            }
+            Self::Guests => None,
             Self::Xmllint if !on_path("xmllint") => Some("needs xmllint (package libxml2-utils)"),
             Self::Xmllint => None,
         }
     }
+}
+
+fn all_kernels() -> bool {
+    let output = checkout::in_repository(&["vm", "kernels"]).output();
+    let listed = |text: &str| text.lines().skip(1).all(|line| line.ends_with("here"));
+    let qemu = format!("qemu-system-{}", std::env::consts::ARCH);
+    on_path(&qemu) && output.is_ok_and(|output| listed(&String::from_utf8_lossy(&output.stdout)))
 }
 
 fn on_path(program: &str) -> bool {
@@ -48,9 +63,10 @@ fn on_path(program: &str) -> bool {
 }
 
 fn main() {
-    let tests = plain::TESTS.iter().chain(kernel::TESTS).chain(junit::TESTS);
+    let tests = [plain::TESTS, kernel::TESTS, kernels::TESTS, junit::TESTS].concat();
     let trials = tests
-        .map(|&(name, need, test)| {
+        .into_iter()
+        .map(|(name, need, test)| {
             Trial::ignorable_test(name, move || {
                 if let Some(why) = need.lacking() {
                     return Ok(Completion::ignored_with(why));
