@@ -144,7 +144,7 @@ pub struct Check {
     #[arg(long, value_name = "LIST")]
     pub kernel: Option<String>,
     /// The processors that virtual machines have. Others than this machine's are emulated, which takes
-    /// cross compilers and ten times as long; for authors. Implies --on vm.
+    /// cross compilers and several times as long; for authors. Implies --on vm.
     #[arg(long, value_parser = arch, default_value_t = Arch::HERE, hide_default_value = true)]
     pub arch: Arch,
     /// Show in full what explanations were drawn from, such as the verifier's log.
