@@ -52,6 +52,8 @@ install_packages() {
         sudo -v || stop "sudo did not allow it. Ask whoever runs this machine to install: $packages. Nothing was installed."
     fi
     run_step "$STEP_LISTS" as_root_apt update
+    # The new lists may offer what nobody knew of, or another package for the same.
+    find_missing
     packages=$(missing_packages)
     if [ -n "$(dpkg --audit 2>/dev/null)" ]; then
         # shellcheck disable=SC2086  # may be empty

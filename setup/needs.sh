@@ -62,7 +62,6 @@ have() {
         go-pinned) [ -n "$GO_BIN" ] ;;
         shellcheck) command -v shellcheck >/dev/null ;;
         xmllint) command -v xmllint >/dev/null ;;
-        # Debian has had no package since 13; without it that one test is skipped.
         cross-compiler)
             command -v "$OTHER_ARCH-linux-gnu-gcc" >/dev/null &&
                 [ -f "$SYSROOT/usr/$OTHER_ARCH-linux-gnu/include/stdio.h" ]
@@ -72,6 +71,7 @@ have() {
                 [ -d "$STABLE_DIR/lib/rustlib/$OTHER_ARCH-unknown-linux-gnu/lib" ]
             ;;
         qemu-cross) command -v "qemu-system-$OTHER_ARCH" >/dev/null ;;
+        # Debian has had no package since 13; without it that one test is skipped.
         vagrant) command -v vagrant >/dev/null || ! apt_offers vagrant ;;
         mdbook) find_mdbook && [ -n "$MDBOOK_BIN" ] ;;
         staticcheck) find_staticcheck && [ -n "$STATICCHECK_BIN" ] ;;

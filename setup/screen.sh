@@ -119,7 +119,7 @@ failure_reason() {
     elif has "$1" 'unable to locate package|has no installation candidate|no packages found'; then
         echo "apt does not offer a package that is needed. Enable the distribution's standard, updates and security suites (on Ubuntu also universe), run apt-get update and try again."
     elif has "$1" 'packages need to be removed but remove is disabled'; then
-        echo "apt would have to remove packages of yours (see above), so nothing was changed. Often it is the distribution's own cargo or rustc: remove it, or install rustup from rustup.rs beside it."
+        echo "apt would have to remove packages of yours (see above), so nothing was changed. Often it is the distribution's own cargo or rustc: remove it, or install rustup from rustup.rs beside it. For ./lab test it may be gcc-multilib, which can't be there beside a cross compiler."
     elif has "$1" 'signal: 9|sigkill|cannot allocate memory|out of memory'; then
         echo "there was not enough memory. Close other programs (2 GB free are enough) and run the same command again."
     elif has "$1" 'password is required|not in the sudoers'; then

@@ -9,7 +9,7 @@ own=/var/lib/probelab
 # What a learner's work lies in has to belong to the one who works.
 if ! runuser -u "$user" -- test -w "$root"; then
     echo "Probelab: $root can't be written by the user $user, since it belongs to user number $(stat -c %u "$root")." >&2
-    echo "With libvirt, share it another way: PROBELAB_SYNC=nfs vagrant reload (or rsync)." >&2
+    echo "With libvirt, share it another way: PROBELAB_SYNC=nfs vagrant reload (and with every other command of vagrant's)." >&2
     exit 1
 fi
 
@@ -30,5 +30,9 @@ END
 ln -sfn "$root/lab" /usr/local/bin/lab
 cat >/etc/profile.d/probelab.sh <<END
 # Written by Probelab's setup/vagrant.sh.
-[ "\$(id -un)" != $user ] || [ "\$PWD" != "\$HOME" ] || cd $root
+if [ "\$(id -un)" = $user ] && [ "\$PWD" = "\$HOME" ]; then
+    cd $root
+    # Only Vagrant mounts it.
+    mountpoint -q $root/target || echo "This machine was not started by Vagrant: leave it and run 'vagrant reload'." >&2
+fi
 END

@@ -57,6 +57,10 @@ fn strangers(leader: u32) -> Vec<Pid> {
     let Ok(us) = Process::myself().and_then(|us| us.stat()) else {
         return Vec::new();
     };
+    // A /proc of another namespace has numbers that are not ours to kill by.
+    if us.pid != std::process::id().cast_signed() {
+        return Vec::new();
+    }
     let Ok(processes) = procfs::process::all_processes() else {
         return Vec::new();
     };

@@ -85,8 +85,10 @@ pub fn is_built_with(option: &str) -> Option<bool> {
 /// programs see; a container usually has its own.
 pub fn has_the_kernels_process_numbers() -> bool {
     // PROC_PID_INIT_INO (include/linux/proc_ns.h) is the number of the first namespace.
-    fs::read_link("/proc/self/ns/pid")
-        .is_ok_and(|namespace| namespace.as_os_str() == "pid:[4026531836]")
+    // A kernel without such namespaces has no such file.
+    fs::read_link("/proc/self/ns/pid").map_or(true, |namespace| {
+        namespace.as_os_str() == "pid:[4026531836]"
+    })
 }
 
 /// Everything that native eBPF labs need of a machine.
@@ -300,8 +302,8 @@ impl Facts {
             say(
                 "process numbers",
                 State::Bad,
-                "this is a container whose processes have other numbers than the kernel's, which are those that BPF programs see".to_owned(),
-                "Check in a virtual machine: `lab check --on vm`. Or start the container with the host's numbers (docker run --pid=host).",
+                "processes have other numbers here than in the kernel, and BPF programs see the kernel's; so it is in WSL 2 and in most containers".to_owned(),
+                "Check in a virtual machine: `lab check --on vm`. (A container can share the kernel's numbers: docker run --pid=host.)",
             );
         }
         if self.lockdown.contains("[confidentiality]") {

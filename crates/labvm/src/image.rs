@@ -81,7 +81,9 @@ pub fn extract(image: &[u8]) -> Result<(Vec<u8>, Arch), Error> {
     } else {
         return Err(wrong("it has the header of none"));
     };
-    let found = arch_of(&kernel).ok_or_else(|| wrong("what it carries is none"))?;
+    let found = arch_of(&kernel).ok_or_else(|| {
+        wrong("for x86-64 it can be a bzImage or a vmlinux, for arm64 an Image (arch/arm64/boot/Image)")
+    })?;
     if arch.is_some_and(|arch| arch != found) {
         return Err(wrong("what it carries is for other processors than itself"));
     }
@@ -186,9 +188,9 @@ mod tests {
             (header, "outside"),
             (outside, "outside"),
             (zboot, "unknown way"),
-            (packed, "is none"),
+            (packed, "an Image"),
             (vec![0x1f, 0x8b], "not a kernel"),
-            (b"\x7fELF".to_vec(), "is none"),
+            (b"\x7fELF".to_vec(), "an Image"),
         ] {
             let error = extract(&image).expect_err(why);
             assert!(error.message.contains(why), "{error}");

@@ -177,7 +177,7 @@ pub fn own(file: &Path) -> Result<Ready, Error> {
     let release = image::release(&kernel).ok_or_else(|| {
         Error::new(
             format!("{} does not say which Linux it is", file.display()),
-            "give an uncompressed vmlinux, or a bzImage",
+            "give a bzImage or a vmlinux for x86-64, an Image for arm64",
         )
     })?;
     let vmlinux = if kernel == bytes {

@@ -2,13 +2,13 @@
 
 use std::{
     ffi::OsString,
-    fs,
+    fs::{self, File},
     io::{self, Read},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd as _, OwnedFd},
         unix::{net::UnixStream, process::CommandExt as _},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::UNIX_EPOCH,
@@ -24,8 +24,9 @@ use crate::{
 /// Descriptors of QEMU's that are ends of ours.
 const PORT_FD: i32 = 3;
 const QMP_FD: i32 = 4;
-/// The state of a saved guest.
+/// The state of a saved guest, and its memory.
 const STATE_FD: i32 = 5;
+const MEMORY_FD: i32 = 6;
 
 /// How fast guests run: with the processor's help, or every instruction in software.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,25 +64,31 @@ pub struct Machine<'a> {
 pub enum Memory<'a> {
     /// Nothing.
     Empty,
-    /// Nothing; what it writes is kept in this file.
-    KeptIn(&'a Path),
+    /// Nothing; what it writes is kept in the file `memory`, and [`state_uri`] leads to `state`.
+    Kept {
+        /// Grows to the memory's size.
+        memory: &'a File,
+        /// For the rest of the machine.
+        state: &'a File,
+    },
     /// What a saved guest left, of which it has its own copy: a page is read when it is touched, and
     /// what is written is not kept. It stands still until it is let go on.
     Saved(&'a Snapshot),
 }
 
-impl Memory<'_> {
+impl<'a> Memory<'a> {
+    /// Of `mib` MiB. The files are known by descriptors: nobody can exchange them.
     fn arguments(self, mib: u32) -> Vec<String> {
-        let (file, share) = match self {
+        let share = match self {
             Self::Empty => return Vec::new(),
-            Self::KeptIn(file) => (file, "on"),
-            Self::Saved(saved) => (saved.memory.as_path(), "off"),
+            Self::Kept { .. } => "on",
+            Self::Saved(_) => "off",
         };
-        // A comma would end the path.
-        let file = file.display().to_string().replace(',', ",,");
         let mut arguments = vec![
             "-object".into(),
-            format!("memory-backend-file,id=ram,size={mib}M,mem-path={file},share={share}"),
+            format!(
+                "memory-backend-file,id=ram,size={mib}M,mem-path=/proc/self/fd/{MEMORY_FD},share={share}"
+            ),
             "-machine".into(),
             "memory-backend=ram".into(),
         ];
@@ -90,9 +97,34 @@ impl Memory<'_> {
         }
         arguments
     }
+
+    /// The files, with the numbers that they have in QEMU.
+    fn descriptors(self) -> io::Result<Vec<FdMapping>> {
+        let (memory, state) = match self {
+            Self::Empty => return Ok(Vec::new()),
+            Self::Kept { memory, state } => (memory.try_clone()?, state.try_clone()?),
+            // Each reads it from the beginning, so each has opened it itself.
+            Self::Saved(saved) => (saved.memory.try_clone()?, again(&saved.state)?),
+        };
+        Ok(vec![
+            FdMapping {
+                parent_fd: OwnedFd::from(memory),
+                child_fd: MEMORY_FD,
+            },
+            FdMapping {
+                parent_fd: OwnedFd::from(state),
+                child_fd: STATE_FD,
+            },
+        ])
+    }
 }
 
-/// By which a restored guest's state is asked for by QEMU.
+/// The same file, opened anew, even if its name is gone.
+fn again(file: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// What QEMU calls the file with a saved guest's state.
 pub(crate) fn state_uri() -> String {
     format!("fd:{STATE_FD}")
 }
@@ -248,14 +280,7 @@ impl Machine<'_> {
                 child_fd: QMP_FD,
             },
         ];
-        if let Memory::Saved(saved) = memory {
-            let state = fs::File::open(&saved.file)
-                .while_(|| format!("cannot read {}", saved.file.display()))?;
-            descriptors.push(FdMapping {
-                parent_fd: OwnedFd::from(state),
-                child_fd: STATE_FD,
-            });
-        }
+        descriptors.extend(memory.descriptors().map_err(failed)?);
         command
             .fd_mappings(descriptors)
             .map_err(|error| failed(io::Error::other(error)))?;

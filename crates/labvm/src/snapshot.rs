@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -17,15 +18,67 @@ use crate::{
     qmp::Qmp,
 };
 
-/// A saved guest.
-#[derive(Clone, Debug)]
+/// A saved guest. Its files are open, so that what others make of the cache meanwhile does not matter.
+#[derive(Debug)]
 pub struct Snapshot {
     /// The state of the processor and the devices: QEMU's migration stream.
-    pub file: PathBuf,
+    pub(crate) state: File,
     /// Its memory, as it is; what was never written takes no room on the disk.
-    pub memory: PathBuf,
+    pub(crate) memory: File,
     /// How long the guest took to come up, when it was saved.
     pub booted: Duration,
+    at: Paths,
+}
+
+/// Where a snapshot is kept: beside each other in the cache.
+#[derive(Debug)]
+struct Paths {
+    state: PathBuf,
+    memory: PathBuf,
+    booted: PathBuf,
+    lock: PathBuf,
+}
+
+impl Paths {
+    fn of(state: PathBuf) -> Self {
+        Self {
+            memory: state.with_extension("memory"),
+            booted: state.with_extension("booted"),
+            lock: state.with_extension("lock"),
+            state,
+        }
+    }
+
+    /// One process at a time makes or removes what is here; the others find it done.
+    fn lock(&self) -> io::Result<File> {
+        let lock = File::create(&self.lock)?;
+        lock.lock()?;
+        Ok(lock)
+    }
+
+    /// What is there, if it is all there.
+    fn open(self) -> Result<Snapshot, Self> {
+        let all = || -> Option<_> {
+            let files = (
+                File::open(&self.state).ok()?,
+                File::open(&self.memory).ok()?,
+                seconds_in(&self.booted)?,
+            );
+            for file in [&self.state, &self.memory, &self.booted] {
+                cache::used(file);
+            }
+            Some(files)
+        };
+        match all() {
+            Some((state, memory, booted)) => Ok(Snapshot {
+                state,
+                memory,
+                booted,
+                at: self,
+            }),
+            None => Err(self),
+        }
+    }
 }
 
 impl Snapshot {
@@ -37,22 +90,12 @@ impl Snapshot {
     pub fn of(machine: &Machine<'_>, folder: &Path, boot: Duration) -> Result<Self, Error> {
         let what = || format!("cannot keep a snapshot in {}", folder.display());
         fs::create_dir_all(folder).while_(what)?;
-        let file = folder.join(format!("snapshot-{}", key(machine)?));
-        // One at a time: the others find it made.
-        let lock = File::create(file.with_extension("lock")).while_(what)?;
-        lock.lock().while_(what)?;
-        let memory = file.with_extension("memory");
-        let times = file.with_extension("booted");
-        if let (true, true, Some(booted)) = (file.exists(), memory.exists(), seconds_in(&times)) {
-            for file in [&file, &memory, &times] {
-                cache::used(file);
-            }
-            return Ok(Self {
-                file,
-                memory,
-                booted,
-            });
-        }
+        let paths = Paths::of(folder.join(format!("snapshot-{}", key(machine)?)));
+        let _lock = paths.lock().while_(what)?;
+        let paths = match paths.open() {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(paths) => paths,
+        };
         cache::trim(folder);
         let aside = || {
             tempfile::Builder::new()
@@ -60,22 +103,39 @@ impl Snapshot {
                 .tempfile_in(folder)
                 .while_(what)
         };
-        let (state, ram) = (aside()?, aside()?);
-        let booted = save(machine, state.path(), ram.path(), boot)
-            .while_(|| "a virtual machine could not be saved".to_owned())?;
-        fs::write(&times, booted.as_secs_f64().to_string()).while_(what)?;
-        ram.persist(&memory).while_(what)?;
-        state.persist(&file).while_(what)?;
-        Ok(Self {
-            file,
-            memory,
-            booted,
-        })
+        let (state, memory) = (aside()?, aside()?);
+        let booted = save(machine, state.as_file(), memory.as_file(), boot).map_err(|error| {
+            Error::new(
+                format!("a virtual machine could not be saved: {error}"),
+                format!(
+                    "its memory is a file in {}: that takes 300 MB of room, on a local file system",
+                    folder.display()
+                ),
+            )
+        })?;
+        // A lost page would look like the learner's mistake.
+        for file in [&state, &memory] {
+            file.as_file().sync_all().while_(what)?;
+        }
+        // Never the state of one beside the memory of another.
+        let _ = fs::remove_file(&paths.state);
+        fs::write(&paths.booted, booted.as_secs_f64().to_string()).while_(what)?;
+        memory.persist(&paths.memory).while_(what)?;
+        state.persist(&paths.state).while_(what)?;
+        paths
+            .open()
+            .map_err(|_| Error::new(format!("{}: it is gone at once", what()), ""))
     }
 
-    /// Forgets it, since it does not work.
+    /// Forgets it, since it does not work. What others have made in its place stays.
     pub fn forget(&self) {
-        let _ = fs::remove_file(&self.file);
+        let Ok(_lock) = self.at.lock() else {
+            return;
+        };
+        let number = |meta: io::Result<fs::Metadata>| meta.ok().map(|meta| meta.ino());
+        if number(fs::metadata(&self.at.state)) == number(self.state.metadata()) {
+            let _ = fs::remove_file(&self.at.state);
+        }
     }
 }
 
@@ -92,8 +152,17 @@ fn key(machine: &Machine<'_>) -> Result<String, Error> {
     // A guest that is helped has this processor, as this kernel offers it.
     if machine.accelerator == Accelerator::Kvm {
         let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let told = |line: &&str| line.starts_with("model name") || line.starts_with("microcode");
-        let told: Vec<&str> = processor.lines().filter(told).take(2).collect();
+        // Of the first of them: x86 tells the first two, arm64 the others.
+        let words = [
+            "model name",
+            "microcode",
+            "CPU implementer",
+            "CPU part",
+            "CPU revision",
+        ];
+        let told = |line: &&str| words.iter().any(|word| line.starts_with(word));
+        let first = processor.split("\n\n").next().unwrap_or_default();
+        let told: Vec<&str> = first.lines().filter(told).collect();
         let release = rustix::system::uname();
         hash.update(format!("{told:?} {:?}", release.release()).as_bytes());
     }
@@ -106,26 +175,44 @@ fn key(machine: &Machine<'_>) -> Result<String, Error> {
     Ok(hash.finalize().to_hex()[..16].to_owned())
 }
 
-/// Boots the machine with its memory in the file `ram`, and saves the rest of it once its guest waits
-/// for a job. Says how long it took to come up.
-fn save(machine: &Machine<'_>, to: &Path, ram: &Path, boot: Duration) -> io::Result<Duration> {
+/// Boots the machine with its memory in the file `memory`, and saves the rest of it to `state` once its
+/// guest waits for a job. Says how long it took to come up.
+fn save(
+    machine: &Machine<'_>,
+    state: &File,
+    memory: &File,
+    boot: Duration,
+) -> io::Result<Duration> {
     let begin = Instant::now();
     let mut qemu = machine
-        .start(Memory::KeptIn(ram))
+        .start(Memory::Kept { memory, state })
         .map_err(io::Error::other)?;
-    drain(&mut qemu);
+    let console = qemu.console.take();
+    std::thread::spawn(move || console.map(|mut from| io::copy(&mut from, &mut io::sink())));
+    let complaints = qemu.complaints.take();
+    let complaints = std::thread::spawn(move || {
+        complaints.map_or_else(String::new, |from| {
+            qemu::read_capped(from, 4096, |_| {}).text()
+        })
+    });
+    let saved = converse_and_save(&mut qemu, begin, boot);
+    qemu.end();
+    saved.map_err(|error| {
+        let said = complaints.join().unwrap_or_default();
+        io::Error::other(format!("{error} {}", said.trim()).trim().to_owned())
+    })
+}
+
+fn converse_and_save(qemu: &mut Qemu, begin: Instant, boot: Duration) -> io::Result<Duration> {
     let mut qmp = Qmp::greet(qemu.qmp.try_clone()?, boot)?;
     qemu.port.set_read_timeout(Some(boot))?;
-    hello(&mut qemu)?;
+    hello(qemu)?;
     let booted = begin.elapsed();
     protocol::send_to_guest(&mut qemu.port, &ToGuest::Rehearse)?;
-    hello(&mut qemu)?;
+    hello(qemu)?;
     qmp.ask("stop", json!({}))?;
     leave_memory_out(&mut qmp)?;
-    qmp.ask(
-        "migrate",
-        json!({ "uri": format!("exec:cat > {}", quoted(to)) }),
-    )?;
+    qmp.ask("migrate", json!({ "uri": qemu::state_uri() }))?;
     let deadline = Instant::now() + boot;
     loop {
         let answer = qmp.ask("query-migrate", json!({}))?;
@@ -184,32 +271,4 @@ pub(crate) fn resume(qmp: &mut Qmp, patience: Duration) -> io::Result<()> {
     }
     qmp.ask("cont", json!({}))?;
     Ok(())
-}
-
-/// For a shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}
-
-/// Reads what nobody looks at, so that the guest does not wait for us to.
-fn drain(qemu: &mut Qemu) {
-    let console = qemu.console.take();
-    std::thread::spawn(move || console.map(|mut from| io::copy(&mut from, &mut io::sink())));
-    let complaints = qemu.complaints.take();
-    std::thread::spawn(move || complaints.map(|mut from| io::copy(&mut from, &mut io::sink())));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_one_word_to_a_shell_whatever_is_in_it() {
-        let path = Path::new("/a b/it's $HOME");
-        let output = std::process::Command::new("sh")
-            .args(["-c", &format!("printf %s {}", quoted(path))])
-            .output()
-            .expect("sh");
-        assert_eq!(output.stdout, path.as_os_str().as_encoded_bytes());
-    }
 }

@@ -38,12 +38,19 @@ pub fn ready(lock: &kernels::Lock, arch: Arch) -> Result<PathBuf, Error> {
         .iter()
         .map(|package| format!("{} {}\n", package.file_name(), package.sha256))
         .collect();
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+    let there = || fs::read_to_string(&stamp).is_ok_and(|found| found == wanted);
+    if there() {
         return Ok(folder);
     }
     let above = apt::cache();
     let what = || format!("cannot write into {}", above.display());
     fs::create_dir_all(&above).while_(what)?;
+    // One at a time: the others find it here.
+    let lock = fs::File::create(folder.with_extension("lock")).while_(what)?;
+    lock.lock().while_(what)?;
+    if there() {
+        return Ok(folder);
+    }
     // Made aside and renamed, so that an interruption leaves no half of it.
     let aside = tempfile::Builder::new()
         .prefix(".new-libraries-")

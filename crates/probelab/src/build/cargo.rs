@@ -170,7 +170,8 @@ fn share_lock_file(builder: &Builder<'_>, artifact: &Artifact, folder: &Path) ->
 }
 
 /// A `cargo` of `toolchain` in the artifact's folder. Variables that would compile dependencies in
-/// another way, and so again, are left out; a user's own cargo configuration still counts.
+/// another way, and so again, are left out; of a user's own cargo configuration all counts but flags for
+/// rustc.
 fn cargo(builder: &Builder<'_>, artifact: &Artifact, toolchain: &str) -> Outcome<Command> {
     let folder = builder.tree.join(&artifact.path);
     share_lock_file(builder, artifact, &folder)?;

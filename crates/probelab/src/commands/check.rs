@@ -21,6 +21,13 @@ pub fn run(site: &Site, options: &Check) -> Outcome {
     let course = site.course()?;
     let mut progress = progress(site)?;
     let labs = chosen(site, &course, &progress, options)?;
+    if options.on == cli::Where::Native && (options.kernel.is_some() || options.arch != Arch::HERE)
+    {
+        return Err(Trouble::usage(
+            "--on native is about this machine; --kernel and --arch are about virtual ones",
+            "leave one of them out",
+        ));
+    }
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let started = Timestamp::now().to_string();
     // Looked up once, when a lab wants them.

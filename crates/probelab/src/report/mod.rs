@@ -63,6 +63,7 @@ pub struct LabReport {
     /// The kernel that it was checked on, as `uname -r` says.
     pub kernel: String,
     /// The processors that it was checked on: `x86_64` or `aarch64`.
+    #[serde(default)]
     pub arch: String,
     /// What ran the virtual machine: `kvm` or `tcg`; null where there was none.
     pub accelerator: Option<String>,

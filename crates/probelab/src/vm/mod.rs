@@ -212,7 +212,7 @@ impl<'a> Station<'a> {
         station.saved = match Snapshot::of(&station.machine(), &cache, LIMITS.boot) {
             Ok(saved) => Some(saved),
             Err(error) => {
-                errln!("starting anew each time, since {error}");
+                errln!("starting anew each time, since {error}\n{}", error.help);
                 None
             }
         };

@@ -53,7 +53,10 @@ fn all_kernels() -> bool {
     let output = checkout::in_repository(&["vm", "kernels"]).output();
     let listed = |text: &str| text.lines().skip(1).all(|line| line.ends_with("here"));
     let qemu = format!("qemu-system-{}", std::env::consts::ARCH);
-    on_path(&qemu) && output.is_ok_and(|output| listed(&String::from_utf8_lossy(&output.stdout)))
+    on_path(&qemu)
+        && output.is_ok_and(|output| {
+            output.status.success() && listed(&String::from_utf8_lossy(&output.stdout))
+        })
 }
 
 fn on_path(program: &str) -> bool {
