@@ -4,6 +4,7 @@
 //! - [`Symbolizer`]: addresses to logical frames, as the Go runtime itself would tell them.
 //! - [`ProfileBuilder`], [`encode`]: the pprof file, the same bytes for the same input.
 //! - [`read`], [`check`]: a pprof from anywhere, and whether Go's compiler can use it.
+//! - [`Edges`]: the calls that Go's compiler reads from it; [`advice`]: what would make it better.
 //! - [`folded`], [`flame_graph`]: the same profile as text and as a picture.
 //!
 //! Shapes: a stack lists its leaf first; in [`folded`] output the root comes first, as flame graph
@@ -15,8 +16,10 @@
 //! and from each sample its first two locations with all their inlined lines. Callers and callees
 //! are matched by linker name, call sites by `line - start_line`.
 
+mod advice;
 mod builder;
 mod check;
+mod edges;
 mod error;
 mod flame;
 mod maps;
@@ -26,8 +29,10 @@ mod read;
 mod samples;
 mod symbolize;
 
+pub use advice::{advice, unseen};
 pub use builder::{Frame, Location, MappedFile, Meta, ProfileBuilder, encode};
 pub use check::{Expect, Finding, Severity, check, check_with};
+pub use edges::{Edge, Edges, HOT};
 pub use error::Error;
 pub use flame::{flame_graph, folded};
 pub use maps::{MapEntry, parse_maps};

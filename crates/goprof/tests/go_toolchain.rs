@@ -214,3 +214,36 @@ fn go_build_inlines_the_hot_call_only_with_our_profile() {
     let info = common::go_ok("pgo", &["version", "-m", common::text(&exe)]);
     assert!(info.contains("-pgo="), "{info}");
 }
+
+/// Byte for byte: weights, offsets, order.
+#[test]
+fn edges_are_those_that_go_tool_preprofile_prints() {
+    if !common::has_go() {
+        return;
+    }
+    let recording = record();
+    let mut profiles = vec![recording.profile.clone()];
+    // Recorded from real services, by runtime/pprof and by ours.
+    let committed = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../labs/610-first-pgo-build/profiles");
+    for name in ["one.pprof", "two.pprof", "three.pprof"] {
+        profiles.push(committed.join(name));
+    }
+    let mut compared = 0;
+    for path in profiles {
+        let profile = goprof::read(&std::fs::read(&path).expect("it is there")).expect("a pprof");
+        if check(&profile)
+            .iter()
+            .any(|found| found.severity == goprof::Severity::Error)
+        {
+            continue;
+        }
+        let out = recording.dir.path().join("edges");
+        let (from, to) = (common::text(&path), common::text(&out));
+        common::go_ok("pgo", &["tool", "preprofile", "-i", from, "-o", to]);
+        let theirs = std::fs::read_to_string(&out).expect("it was written");
+        assert_eq!(goprof::Edges::of(&profile).preprofile(), theirs, "{from}");
+        compared += goprof::Edges::of(&profile).len();
+    }
+    assert!(compared > 100, "only {compared} calls were compared");
+}

@@ -70,6 +70,11 @@ pub enum Command {
         /// What this lab needs, too.
         lab: Option<String>,
     },
+    /// Profiles for Go's profile-guided optimisation.
+    Pgo {
+        #[command(subcommand)]
+        command: Pgo,
+    },
     /// For authors: starters fail as declared, solutions pass, wrong answers are caught.
     Verify(Verify),
     /// Virtual machines to check in.
@@ -170,6 +175,21 @@ pub struct Verify {
     /// Only the solution and one wrong answer of each lab.
     #[arg(long)]
     pub brief: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Pgo {
+    /// Whether Go's compiler can use a profile, what it would take from it, and what to mend. Exit status
+    /// 1 when it can't.
+    Check {
+        /// In pprof format.
+        profile: PathBuf,
+        /// How many of the heaviest calls to show.
+        #[arg(long, default_value_t = 5, value_name = "N")]
+        calls: usize,
+        #[arg(long, value_enum, default_value_t)]
+        format: ListFormat,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod hint;
 mod list;
 mod new;
 mod next;
+mod pgo;
 mod reset;
 mod start;
 mod test;
@@ -32,6 +33,9 @@ pub fn run(cli: Cli) -> Outcome {
         clap_complete::generate(shell, &mut Cli::command(), "lab", &mut script);
         out!("{}", String::from_utf8_lossy(&script));
         return Ok(Exit::Pass);
+    }
+    if let Command::Pgo { command } = cli.command {
+        return pgo::run(command);
     }
     let site = Site::find(cli.course)?;
     match cli.command {
@@ -67,7 +71,7 @@ pub fn run(cli: Cli) -> Outcome {
                 _ => book::serve(&site),
             }
         }
-        Command::Completions { .. } => Ok(Exit::Pass),
+        Command::Completions { .. } | Command::Pgo { .. } => Ok(Exit::Pass),
     }
 }
 

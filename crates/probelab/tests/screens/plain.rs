@@ -32,6 +32,7 @@ pub const TESTS: &[Test] = &[
     ("new_lab_is_whole", Need::Nothing, new_lab_is_whole),
     ("outside_a_checkout", Need::Nothing, outside_a_checkout),
     ("unknown_bench", Need::Nothing, unknown_bench),
+    ("pgo_check", Need::Nothing, pgo_check),
     (
         "a_reader_that_goes_changes_nothing",
         Need::Nothing,
@@ -39,6 +40,25 @@ pub const TESTS: &[Test] = &[
     ),
     ("a_full_disk_is_told", Need::Nothing, a_full_disk_is_told),
 ];
+
+/// A profile that can be better, one that can't be used, and what is no profile.
+fn pgo_check() {
+    let checkout = Checkout::new();
+    let profiles = "labs/610-first-pgo-build/profiles";
+    let (one, two) = (
+        format!("{profiles}/one.pprof"),
+        format!("{profiles}/two.pprof"),
+    );
+    let mut text = checkout.lab(&["pgo", "check", &one, "--calls", "2"]);
+    text += &checkout.lab(&["pgo", "check", &two, "--calls", "0"]);
+    text += &checkout.lab(&["pgo", "check", &one, "--calls", "1", "--format", "json"]);
+    fs::write(checkout.root().join("empty"), "").expect("written");
+    fs::write(checkout.root().join("text"), "GO PREPROFILE V1\n").expect("written");
+    for other in ["empty", "text", "course.toml", "missing", "labs"] {
+        text += &checkout.lab(&["pgo", "check", other]);
+    }
+    assert_screen("pgo_check", &text, &checkout);
+}
 
 fn help() {
     let checkout = Checkout::new();

@@ -1,0 +1,191 @@
+//! `lab pgo`. Works anywhere, without a checkout of the course.
+
+use std::{fs::File, io::Read as _, path::Path};
+
+use console::style;
+use goprof::{Edges, Finding, Severity, pprof::Profile};
+use serde_json::json;
+
+use crate::{
+    cli::{ListFormat, Pgo},
+    trouble::{Exit, Outcome, Trouble},
+};
+
+/// Runs the command.
+pub fn run(command: Pgo) -> Outcome {
+    match command {
+        Pgo::Check {
+            profile,
+            calls,
+            format,
+        } => check(&profile, calls, format),
+    }
+}
+
+fn read(path: &Path) -> Outcome<Profile> {
+    let mut bytes = Vec::new();
+    // One byte more than is taken: then it is told that it is too large.
+    File::open(path)
+        .and_then(|file| file.take(goprof::DEFAULT_LIMIT + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            Trouble::usage(
+                format!("cannot read {}: {error}", path.display()),
+                "give a profile in pprof format",
+            )
+        })?;
+    goprof::read(&bytes).map_err(|error| Trouble::usage(format!("{}: {error}", path.display()), ""))
+}
+
+/// What is known of a profile.
+struct Checked {
+    findings: Vec<Finding>,
+    edges: Edges,
+    profile: Profile,
+}
+
+fn check(path: &Path, calls: usize, format: ListFormat) -> Outcome {
+    let profile = read(path)?;
+    let mut findings = goprof::check(&profile);
+    // What a profile could be better in matters once it can be used at all.
+    if findings
+        .iter()
+        .all(|found| found.severity != Severity::Error)
+    {
+        findings.extend(goprof::advice(&profile));
+    }
+    let checked = Checked {
+        edges: Edges::of(&profile),
+        findings,
+        profile,
+    };
+    match format {
+        ListFormat::Human => checked.show(path, calls),
+        ListFormat::Json => {
+            let text = serde_json::to_string_pretty(&checked.json(path, calls));
+            outln!("{}", text.unwrap_or_default());
+        }
+    }
+    Ok(if checked.is_usable() {
+        Exit::Pass
+    } else {
+        Exit::Fail
+    })
+}
+
+impl Checked {
+    fn is_usable(&self) -> bool {
+        self.findings
+            .iter()
+            .all(|found| found.severity != Severity::Error)
+    }
+
+    /// Samples; `None` where the profile does not say what one is.
+    fn samples(&self) -> Option<i64> {
+        let profile = &self.profile;
+        let index = profile.pgo_value_index()?;
+        let values = profile
+            .sample
+            .iter()
+            .filter_map(|sample| sample.value.get(index));
+        let sum = values.fold(0_i64, |sum, value| sum.saturating_add(*value));
+        match profile.sample_types().nth(index) {
+            Some(("samples", "count")) => Some(sum),
+            _ if profile.period > 0 => Some(sum / profile.period),
+            _ => None,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.profile.duration_nanos as f64 / 1e9
+    }
+
+    fn show(&self, path: &Path, calls: usize) {
+        let samples = self.samples().map_or_else(
+            || "samples of unknown weight".to_owned(),
+            |samples| format!("{samples} samples"),
+        );
+        outln!(
+            "{}: {samples} in {:.0} s; {} calls, {} of them hot",
+            path.display(),
+            self.seconds(),
+            self.edges.len(),
+            self.edges.hot().len()
+        );
+        for found in &self.findings {
+            let mark = match found.severity {
+                Severity::Error => style("bad ").red(),
+                Severity::Warning => style("warn").yellow(),
+            };
+            outln!("{mark}  {:<15} {}", found.id, found.message);
+            outln!("      {:<15} {}", "", found.fix);
+        }
+        outln!(
+            "{}",
+            match (self.is_usable(), self.findings.len()) {
+                (false, _) => style("Go's compiler can't use it.".to_owned()).red(),
+                (true, 0) =>
+                    style("Go's compiler can use it: go build -pgo=FILE".to_owned()).green(),
+                (true, n) => style(format!(
+                    "Go's compiler can use it; {n} thing{} could be better.",
+                    if n == 1 { "" } else { "s" }
+                ))
+                .yellow(),
+            }
+        );
+        let total = self.edges.total() as f64;
+        for (at, (edge, weight)) in self.edges.by_weight().into_iter().take(calls).enumerate() {
+            if at == 0 {
+                outln!("\n weight  call (line counted from the caller's func)");
+            }
+            outln!(
+                "{:>6.2} %  {}:{} → {}",
+                weight as f64 / total * 100.0,
+                edge.caller,
+                edge.offset,
+                edge.callee
+            );
+        }
+    }
+
+    fn json(&self, path: &Path, calls: usize) -> serde_json::Value {
+        let findings: Vec<_> = self
+            .findings
+            .iter()
+            .map(|found| {
+                json!({
+                    "id": found.id,
+                    "severity": match found.severity {
+                        Severity::Error => "error",
+                        Severity::Warning => "warning",
+                    },
+                    "message": found.message,
+                    "fix": found.fix,
+                })
+            })
+            .collect();
+        let heaviest = self.edges.by_weight().into_iter().take(calls);
+        let heaviest: Vec<_> = heaviest
+            .map(|(edge, weight)| {
+                json!({
+                    "caller": edge.caller,
+                    "offset": edge.offset,
+                    "callee": edge.callee,
+                    "weight": weight,
+                })
+            })
+            .collect();
+        json!({
+            "schema": "probelab/pgo-check/v1",
+            "profile": path.display().to_string(),
+            "usable": self.is_usable(),
+            "samples": self.samples(),
+            "seconds": self.seconds(),
+            "calls": self.edges.len(),
+            "hot": self.edges.hot().len(),
+            "weight": self.edges.total(),
+            "unseen": goprof::unseen(&self.profile),
+            "findings": findings,
+            "heaviest": heaviest,
+        })
+    }
+}
