@@ -89,7 +89,8 @@ impl Edges {
                         && (first || !counted.contains(&(parent, node)))
                     {
                         counted.insert((parent, node));
-                        *between.entry((parent, node)).or_default() += weight;
+                        let sum = between.entry((parent, node)).or_default();
+                        *sum = i64::saturating_add(*sum, weight);
                     }
                     parent = Some(node);
                 }
@@ -100,9 +101,10 @@ impl Edges {
             let edge = Edge {
                 caller: profile.string(caller.0).to_owned(),
                 callee: profile.string(callee.0).to_owned(),
-                offset: caller.2 - caller.3,
+                offset: caller.2.wrapping_sub(caller.3),
             };
-            *edges.weight.entry(edge).or_default() += weight;
+            let sum = edges.weight.entry(edge).or_default();
+            *sum = i64::saturating_add(*sum, weight);
         }
         edges
     }
@@ -119,7 +121,9 @@ impl Edges {
 
     /// The sum of all weights.
     pub fn total(&self) -> i64 {
-        self.weight.values().sum()
+        self.weight
+            .values()
+            .fold(0, |sum, &weight| i64::saturating_add(sum, weight))
     }
 
     /// The weight of a call; 0 if it is not in the profile.
@@ -144,7 +148,7 @@ impl Edges {
         let mut sum = 0;
         let mut all = self.by_weight();
         let enough = all.iter().position(|&(_, weight)| {
-            sum += weight;
+            sum = i64::saturating_add(sum, weight);
             sum as f64 / total > HOT
         });
         all.truncate(enough.map_or(all.len(), |last| last + 1));
@@ -174,5 +178,145 @@ impl Edges {
             );
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Frame, Location as Place, Meta, ProfileBuilder};
+
+    fn frame(function: &str, line: u32) -> Frame {
+        Frame {
+            function: function.to_owned(),
+            file: "main.go".to_owned(),
+            line,
+            start_line: 10,
+        }
+    }
+
+    /// An address, and the frames there with their lines, leaf first.
+    type At<'a> = (u64, &'a [(&'a str, u32)]);
+
+    /// Stacks, leaf first, and how often each was seen.
+    fn profile(stacks: &[(&[At<'_>], u64)]) -> Profile {
+        let meta = Meta {
+            period_nanos: 1,
+            time_nanos: 1,
+            duration_nanos: 1,
+        };
+        let mut builder = ProfileBuilder::new(meta, Vec::new());
+        for (stack, count) in stacks {
+            let places = stack.iter().map(|(address, frames)| {
+                Arc::new(Place {
+                    address: *address,
+                    mapping: None,
+                    frames: frames
+                        .iter()
+                        .map(|(name, line)| frame(name, *line))
+                        .collect(),
+                })
+            });
+            builder.add(places.collect(), *count);
+        }
+        builder.finish()
+    }
+
+    fn told(edges: &Edges) -> Vec<String> {
+        let one = |(edge, weight): (&Edge, i64)| {
+            format!("{}:{}>{} {weight}", edge.caller, edge.offset, edge.callee)
+        };
+        edges.by_weight().into_iter().map(one).collect()
+    }
+
+    #[test]
+    fn only_the_two_innermost_locations_count_with_what_is_inlined_into_them() {
+        let edges = Edges::of(&profile(&[(
+            &[
+                (1, &[("leaf", 11), ("inlined", 12)]),
+                (2, &[("caller", 13)]),
+                (3, &[("root", 14)]),
+            ],
+            5,
+        )]));
+        assert_eq!(told(&edges), ["caller:3>inlined 5", "inlined:2>leaf 5"]);
+    }
+
+    #[test]
+    fn recursion_counts_once_a_sample() {
+        // fib calls itself from one line, at one address.
+        let edges = Edges::of(&profile(&[(
+            &[(1, &[("fib", 11)]), (1, &[("fib", 11)])],
+            7,
+        )]));
+        assert!(edges.is_empty(), "a frame does not call itself: {edges:?}");
+    }
+
+    #[test]
+    fn hot_are_the_heaviest_that_hold_the_threshold_together() {
+        let call = |name: &'static str| {
+            [
+                (1, [("leaf", 11)]),
+                (u64::from(name.as_bytes()[0]), [(name, 12)]),
+            ]
+        };
+        let (a, b, c) = (call("a"), call("b"), call("c"));
+        let stacks: Vec<_> = [(&a, 950), (&b, 45), (&c, 5)]
+            .into_iter()
+            .map(|(stack, count)| {
+                let stack: Vec<(u64, &[(&str, u32)])> = stack
+                    .iter()
+                    .map(|(at, frames)| (*at, frames.as_slice()))
+                    .collect();
+                (stack, count)
+            })
+            .collect();
+        let stacks: Vec<_> = stacks
+            .iter()
+            .map(|(stack, count)| (stack.as_slice(), *count))
+            .collect();
+        let hot = Edges::of(&profile(&stacks));
+        let names: Vec<_> = hot
+            .hot()
+            .iter()
+            .map(|(edge, _)| edge.caller.clone())
+            .collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn profiles_overlap_by_their_shares() {
+        let of = |a, b| {
+            Edges::of(&profile(&[
+                (&[(1, &[("leaf", 11), ("a", 12)])], a),
+                (&[(2, &[("leaf", 11), ("b", 12)])], b),
+            ]))
+        };
+        for (one, other, expected) in [
+            (of(10, 10), of(500, 500), 1.0),
+            (of(10, 0), of(0, 10), 0.0),
+            (of(75, 25), of(25, 75), 0.5),
+        ] {
+            assert!((one.overlap(&other) - expected).abs() < 1e-9, "{one:?}");
+        }
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let mut profile = profile(&[
+            (&[(1, &[("leaf", 11), ("a", 12)])], 1),
+            (&[(2, &[("leaf", 11), ("a", 12)])], 1),
+        ]);
+        for sample in &mut profile.sample {
+            sample.value = vec![i64::MAX; 2];
+        }
+        for function in &mut profile.function {
+            function.start_line = i64::MIN;
+        }
+        let edges = Edges::of(&profile);
+        assert_eq!(edges.total(), i64::MAX);
+        assert_eq!(edges.hot().len(), 1);
     }
 }

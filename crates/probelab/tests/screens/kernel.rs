@@ -25,7 +25,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("pass_and_diff", Need::Kernel, pass_and_diff),
     ("no_privilege", Need::Kernel, no_privilege),
-    ("machine_formats", Need::Kernel, machine_formats),
+    ("machine_formats", Need::KernelAndXmllint, machine_formats),
     ("variants_do_not_mix", Need::Kernel, variants_do_not_mix),
     (
         "nothing_is_left_behind",

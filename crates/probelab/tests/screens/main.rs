@@ -26,6 +26,8 @@ enum Need {
     Guests,
     /// The program `xmllint`.
     Xmllint,
+    /// The kernel, and `xmllint`.
+    KernelAndXmllint,
 }
 
 impl Need {
@@ -38,6 +40,7 @@ impl Need {
             }
             Self::Kernel if !on_path("bpf-linker") => Some("needs bpf-linker on the search path"),
             Self::Kernel => None,
+            Self::KernelAndXmllint => Self::Kernel.lacking().or_else(|| Self::Xmllint.lacking()),
             Self::Guests if !on_path("bpf-linker") => Some("needs bpf-linker on the search path"),
             Self::Guests if !all_kernels() => {
                 Some("needs QEMU and all kernels (`lab vm kernels all` fetches them)")
