@@ -64,13 +64,8 @@ pub struct Machine<'a> {
 pub enum Memory<'a> {
     /// Nothing.
     Empty,
-    /// Nothing; what it writes is kept in the file `memory`, and [`state_uri`] leads to `state`.
-    Kept {
-        /// Grows to the memory's size.
-        memory: &'a File,
-        /// For the rest of the machine.
-        state: &'a File,
-    },
+    /// Nothing; what it writes is kept in this file, which grows to the memory's size.
+    KeptIn(&'a File),
     /// What a saved guest left, of which it has its own copy: a page is read when it is touched, and
     /// what is written is not kept. It stands still until it is let go on.
     Saved(&'a Snapshot),
@@ -81,7 +76,7 @@ impl<'a> Memory<'a> {
     fn arguments(self, mib: u32) -> Vec<String> {
         let share = match self {
             Self::Empty => return Vec::new(),
-            Self::Kept { .. } => "on",
+            Self::KeptIn(_) => "on",
             Self::Saved(_) => "off",
         };
         let mut arguments = vec![
@@ -100,22 +95,19 @@ impl<'a> Memory<'a> {
 
     /// The files, with the numbers that they have in QEMU.
     fn descriptors(self) -> io::Result<Vec<FdMapping>> {
-        let (memory, state) = match self {
-            Self::Empty => return Ok(Vec::new()),
-            Self::Kept { memory, state } => (memory.try_clone()?, state.try_clone()?),
-            // Each reads it from the beginning, so each has opened it itself.
-            Self::Saved(saved) => (saved.memory.try_clone()?, again(&saved.state)?),
+        let mapping = |file: File, child_fd| FdMapping {
+            parent_fd: OwnedFd::from(file),
+            child_fd,
         };
-        Ok(vec![
-            FdMapping {
-                parent_fd: OwnedFd::from(memory),
-                child_fd: MEMORY_FD,
-            },
-            FdMapping {
-                parent_fd: OwnedFd::from(state),
-                child_fd: STATE_FD,
-            },
-        ])
+        Ok(match self {
+            Self::Empty => Vec::new(),
+            Self::KeptIn(memory) => vec![mapping(memory.try_clone()?, MEMORY_FD)],
+            // Each reads the state from the beginning, so each has opened it itself.
+            Self::Saved(saved) => vec![
+                mapping(saved.memory.try_clone()?, MEMORY_FD),
+                mapping(again(&saved.state)?, STATE_FD),
+            ],
+        })
     }
 }
 
@@ -175,7 +167,8 @@ impl Board {
             Arch::X86_64 => Self {
                 machine: "pc",
                 // cmpxchg16b under TCG makes some kernels oops.
-                translated: "max,-cx16",
+                // SMAP ends a translated block at each access to a program's memory.
+                translated: "max,-cx16,-smap,-smep,-avx",
                 console: "ttyS0",
                 append: " tsc=reliable no_timer_check",
             },
@@ -194,7 +187,7 @@ impl Machine<'_> {
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let board = Board::of(self.kernel.arch);
         let mut append = format!(
-            "console={} quiet panic=-1{} lsm=landlock,lockdown,yama,apparmor,bpf",
+            "console={} quiet panic=-1 mitigations=off init_on_alloc=0{} lsm=landlock,lockdown,yama,apparmor,bpf",
             board.console, board.append
         );
         if self.lockdown {

@@ -3,14 +3,20 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
+    mem::MaybeUninit,
+    os::{fd::BorrowedFd, unix::net::UnixStream},
     time::Duration,
 };
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 
 /// A line of QEMU's is short; one that is longer is not worth having.
 const LINE: usize = 1 << 20;
+
+fn line_of(command: &str, arguments: &Value) -> String {
+    format!("{}\n", json!({"execute": command, "arguments": arguments}))
+}
 
 /// A connection.
 #[derive(Debug)]
@@ -41,9 +47,34 @@ impl Qmp {
     /// # Errors
     /// When QEMU refuses, is gone, or takes too long.
     pub fn ask(&mut self, command: &str, arguments: Value) -> io::Result<Value> {
-        let mut text = json!({"execute": command, "arguments": arguments}).to_string();
-        text.push('\n');
-        self.lines.get_mut().write_all(text.as_bytes())?;
+        self.lines
+            .get_mut()
+            .write_all(line_of(command, &arguments).as_bytes())?;
+        self.answer(command)
+    }
+
+    /// Hands a file over, which QEMU then knows as `fd:NAME`.
+    ///
+    /// # Errors
+    /// As [`Qmp::ask`].
+    pub fn give(&mut self, name: &str, file: BorrowedFd<'_>) -> io::Result<()> {
+        let line = line_of("getfd", &json!({ "fdname": name }));
+        let files = [file];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut along = SendAncillaryBuffer::new(&mut space);
+        along.push(SendAncillaryMessage::ScmRights(&files));
+        let sent = sendmsg(
+            self.lines.get_ref(),
+            &[io::IoSlice::new(line.as_bytes())],
+            &mut along,
+            SendFlags::NOSIGNAL,
+        )?;
+        // What did not fit into the socket's buffer, which holds far more than a line.
+        self.lines.get_mut().write_all(&line.as_bytes()[sent..])?;
+        self.answer("getfd").map(drop)
+    }
+
+    fn answer(&mut self, command: &str) -> io::Result<Value> {
         loop {
             let message = self.next()?;
             if let Some(answer) = message.get("return") {

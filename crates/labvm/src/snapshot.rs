@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::MetadataExt as _,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -185,7 +185,7 @@ fn save(
 ) -> io::Result<Duration> {
     let begin = Instant::now();
     let mut qemu = machine
-        .start(Memory::Kept { memory, state })
+        .start(Memory::KeptIn(memory))
         .map_err(io::Error::other)?;
     let console = qemu.console.take();
     std::thread::spawn(move || console.map(|mut from| io::copy(&mut from, &mut io::sink())));
@@ -195,7 +195,7 @@ fn save(
             qemu::read_capped(from, 4096, |_| {}).text()
         })
     });
-    let saved = converse_and_save(&mut qemu, begin, boot);
+    let saved = converse_and_save(&mut qemu, state, begin, boot);
     qemu.end();
     saved.map_err(|error| {
         let said = complaints.join().unwrap_or_default();
@@ -203,7 +203,12 @@ fn save(
     })
 }
 
-fn converse_and_save(qemu: &mut Qemu, begin: Instant, boot: Duration) -> io::Result<Duration> {
+fn converse_and_save(
+    qemu: &mut Qemu,
+    state: &File,
+    begin: Instant,
+    boot: Duration,
+) -> io::Result<Duration> {
     let mut qmp = Qmp::greet(qemu.qmp.try_clone()?, boot)?;
     qemu.port.set_read_timeout(Some(boot))?;
     hello(qemu)?;
@@ -212,7 +217,8 @@ fn converse_and_save(qemu: &mut Qemu, begin: Instant, boot: Duration) -> io::Res
     hello(qemu)?;
     qmp.ask("stop", json!({}))?;
     leave_memory_out(&mut qmp)?;
-    qmp.ask("migrate", json!({ "uri": qemu::state_uri() }))?;
+    qmp.give("state", state.as_fd())?;
+    qmp.ask("migrate", json!({ "uri": "fd:state" }))?;
     let deadline = Instant::now() + boot;
     loop {
         let answer = qmp.ask("query-migrate", json!({}))?;
