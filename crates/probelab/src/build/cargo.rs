@@ -50,7 +50,7 @@ pub fn user(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
 }
 
 /// A profiler that unwinds the stack from a signal wants a table for every instruction; on arm64 it
-/// otherwise runs into the void (pprof-rs, issue 75).
+/// otherwise runs into the void each time, and with it still now and then (pprof-rs, issue 75).
 fn rustflags(arch: Arch) -> String {
     let mut flags = "-Cforce-unwind-tables=yes".to_owned();
     if arch != Arch::HERE {
