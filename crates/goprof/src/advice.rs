@@ -10,24 +10,27 @@ use crate::{
 /// (go.dev/doc/pgo, "Collecting profiles"). A rule of thumb.
 const SHORT: i64 = 30;
 
-/// Warnings about a profile that [`check`](crate::check()) finds nothing wrong with.
-pub fn advice(profile: &Profile) -> Vec<Finding> {
-    [no_calls(profile), unseen_calls(profile), time_span(profile)]
-        .into_iter()
-        .flatten()
-        .collect()
+/// Warnings about a profile that [`check`](crate::check()) finds nothing wrong with. `edges` are its own.
+pub fn advice(profile: &Profile, edges: &Edges) -> Vec<Finding> {
+    [
+        no_calls(profile, edges),
+        unseen_calls(profile, edges),
+        time_span(profile),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// How much of the weight of all calls that the program makes is on calls of which this profile has
 /// none: an estimate, from how many it has just one sample of (Good, "The population frequencies of
 /// species and the estimation of population parameters", Biometrika 40, 1953). `None` where there is no
 /// call at all.
-pub fn unseen(profile: &Profile) -> Option<f64> {
-    let edges = Edges::of(profile);
-    let unit = unit(profile)?;
+pub fn unseen(profile: &Profile, edges: &Edges) -> Option<f64> {
+    let one = profile.sample_weight()? as f64;
     let (mut once, mut all) = (0.0, 0.0);
     for (_, weight) in edges.by_weight() {
-        let samples = weight as f64 / unit;
+        let samples = weight as f64 / one;
         all += samples;
         // Nanoseconds are not always whole periods.
         once += f64::from(u8::from(samples < 1.5));
@@ -35,19 +38,8 @@ pub fn unseen(profile: &Profile) -> Option<f64> {
     (all > 0.0).then(|| (once / all).min(1.0))
 }
 
-/// What one sample weighs.
-fn unit(profile: &Profile) -> Option<f64> {
-    let index = profile.pgo_value_index()?;
-    let in_samples = profile.sample_types().nth(index) == Some(("samples", "count"));
-    match profile.period {
-        _ if in_samples => Some(1.0),
-        period if period > 0 => Some(period as f64),
-        _ => None,
-    }
-}
-
-fn no_calls(profile: &Profile) -> Option<Finding> {
-    (!profile.sample.is_empty() && Edges::of(profile).is_empty()).then(|| Finding {
+fn no_calls(profile: &Profile, edges: &Edges) -> Option<Finding> {
+    (!profile.sample.is_empty() && edges.is_empty()).then(|| Finding {
         id: "no-calls",
         severity: Severity::Warning,
         message: "no sample tells who called the function that was running; PGO is about calls"
@@ -56,8 +48,8 @@ fn no_calls(profile: &Profile) -> Option<Finding> {
     })
 }
 
-fn unseen_calls(profile: &Profile) -> Option<Finding> {
-    let unseen = unseen(profile)?;
+fn unseen_calls(profile: &Profile, edges: &Edges) -> Option<Finding> {
+    let unseen = unseen(profile, edges)?;
     // As much as the compiler leaves out when it says which calls are hot.
     (unseen > 1.0 - HOT).then(|| Finding {
         id: "unseen-calls",
@@ -114,7 +106,14 @@ mod tests {
     }
 
     fn ids(profile: &Profile) -> Vec<&'static str> {
-        advice(profile).iter().map(|found| found.id).collect()
+        advice(profile, &Edges::of(profile))
+            .iter()
+            .map(|found| found.id)
+            .collect()
+    }
+
+    fn unseen(profile: &Profile) -> Option<f64> {
+        super::unseen(profile, &Edges::of(profile))
     }
 
     #[test]

@@ -76,16 +76,11 @@ fn sample_types(profile: &Profile) -> Option<Finding> {
 }
 
 fn sample_count(profile: &Profile, expect: Expect) -> Option<Finding> {
-    let index = profile.pgo_value_index()?;
-    let in_samples = profile.sample_types().nth(index) == Some(("samples", "count"));
-    let values = profile.sample.iter().filter_map(|s| s.value.get(index));
-    let sum = values.fold(0i64, |sum, v| sum.saturating_add(*v));
-    // Nanoseconds become samples by the period, where the profile tells it.
-    let count = match (in_samples, profile.period) {
-        (true, _) => sum,
-        (false, period) if period > 0 => sum / period,
-        (false, _) => i64::try_from(profile.sample.len()).unwrap_or(i64::MAX),
-    };
+    let sum = profile.weight()?;
+    let count = profile.sample_weight().map_or_else(
+        || i64::try_from(profile.sample.len()).unwrap_or(i64::MAX),
+        |one| sum / one,
+    );
     if sum == 0 {
         return Some(Finding {
             id: "no-samples",

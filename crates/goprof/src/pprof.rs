@@ -152,6 +152,26 @@ impl Profile {
         types.map(|t| (self.string(t.r#type), self.string(t.unit)))
     }
 
+    /// What one sample weighs in [`Profile::pgo_value_index`]; `None` where the profile does not say.
+    pub fn sample_weight(&self) -> Option<i64> {
+        let index = self.pgo_value_index()?;
+        match self.sample_types().nth(index) {
+            Some(("samples", "count")) => Some(1),
+            // Nanoseconds become samples by the period.
+            _ => Some(self.period).filter(|&period| period > 0),
+        }
+    }
+
+    /// The sum of all weights; `None` where the compiler would find none to take.
+    pub fn weight(&self) -> Option<i64> {
+        let index = self.pgo_value_index()?;
+        let values = self
+            .sample
+            .iter()
+            .filter_map(|sample| sample.value.get(index));
+        Some(values.fold(0, |sum, &value| i64::saturating_add(sum, value)))
+    }
+
     /// The value that Go's compiler would take as weight: the first that is samples/count or
     /// cpu/nanoseconds (`cmd/internal/pgo/pprof.go`).
     pub fn pgo_value_index(&self) -> Option<usize> {

@@ -71,7 +71,7 @@ pub enum Memory<'a> {
     Saved(&'a Snapshot),
 }
 
-impl<'a> Memory<'a> {
+impl Memory<'_> {
     /// Of `mib` MiB. The files are known by descriptors: nobody can exchange them.
     fn arguments(self, mib: u32) -> Vec<String> {
         let share = match self {

@@ -89,7 +89,6 @@ pub fn program(site: &Site, arch: Arch) -> Outcome<PathBuf> {
         "probelab",
     ]);
     cross(&mut cargo, arch, "musl");
-    // Its own C library comes with Rust, and is linked by Rust's own linker.
     let output = cargo
         .output()
         .or_infrastructure(|| "cannot start cargo".to_owned())?;

@@ -45,19 +45,16 @@ struct Checked {
 
 fn check(path: &Path, calls: usize, format: ListFormat) -> Outcome {
     let profile = read(path)?;
-    let mut findings = goprof::check(&profile);
-    // What a profile could be better in matters once it can be used at all.
-    if findings
-        .iter()
-        .all(|found| found.severity != Severity::Error)
-    {
-        findings.extend(goprof::advice(&profile));
-    }
-    let checked = Checked {
+    let mut checked = Checked {
+        findings: goprof::check(&profile),
         edges: Edges::of(&profile),
-        findings,
         profile,
     };
+    // What a profile could be better in matters once it can be used at all.
+    if checked.is_usable() {
+        let advice = goprof::advice(&checked.profile, &checked.edges);
+        checked.findings.extend(advice);
+    }
     match format {
         ListFormat::Human => checked.show(path, calls),
         ListFormat::Json => {
@@ -81,18 +78,7 @@ impl Checked {
 
     /// Samples; `None` where the profile does not say what one is.
     fn samples(&self) -> Option<i64> {
-        let profile = &self.profile;
-        let index = profile.pgo_value_index()?;
-        let values = profile
-            .sample
-            .iter()
-            .filter_map(|sample| sample.value.get(index));
-        let sum = values.fold(0_i64, |sum, value| sum.saturating_add(*value));
-        match profile.sample_types().nth(index) {
-            Some(("samples", "count")) => Some(sum),
-            _ if profile.period > 0 => Some(sum / profile.period),
-            _ => None,
-        }
+        Some(self.profile.weight()? / self.profile.sample_weight()?)
     }
 
     fn seconds(&self) -> f64 {
@@ -183,7 +169,7 @@ impl Checked {
             "calls": self.edges.len(),
             "hot": self.edges.hot().len(),
             "weight": self.edges.total(),
-            "unseen": goprof::unseen(&self.profile),
+            "unseen": goprof::unseen(&self.profile, &self.edges),
             "findings": findings,
             "heaviest": heaviest,
         })
