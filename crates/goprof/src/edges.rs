@@ -39,15 +39,9 @@ type Node = (i64, u64, i64, i64);
 impl Edges {
     /// The calls of a profile; none where the compiler would find no weight in it.
     pub fn of(profile: &Profile) -> Self {
-        let samples = profile.sample.iter();
-        let weights = profile.pgo_value_index().map(|index| {
-            samples.map(move |sample| sample.value.get(index).copied().unwrap_or_default())
-        });
-        Self::weighing(profile, weights.into_iter().flatten())
-    }
-
-    /// The same with other weights, one for each sample.
-    pub(crate) fn weighing(profile: &Profile, weights: impl Iterator<Item = i64>) -> Self {
+        let Some(index) = profile.pgo_value_index() else {
+            return Self::default();
+        };
         let functions: HashMap<u64, (i64, i64)> = profile
             .function
             .iter()
@@ -74,7 +68,8 @@ impl Edges {
             .collect();
         let mut between: HashMap<(Node, Node), i64> = HashMap::new();
         let (mut seen, mut counted) = (HashSet::new(), HashSet::new());
-        for (sample, weight) in profile.sample.iter().zip(weights) {
+        for sample in &profile.sample {
+            let weight = sample.value.get(index).copied().unwrap_or_default();
             if weight == 0 {
                 continue;
             }
