@@ -3,10 +3,10 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Write as _},
     os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,23 +27,38 @@ use crate::{
 pub const ENTROPY: usize = 64;
 /// The port's name on both sides.
 pub const PORT: &str = "probelab";
+/// Exit status of a check runner that could not begin, or broke.
+const NOT_STARTED: u8 = 101;
+/// All that programs find in their environment; the kernel gives the first process other things.
+const ENVIRONMENT: [(&str, &str); 2] =
+    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/root")];
 
 /// Whether this process is to be a guest's first one.
 pub fn is_first_process() -> bool {
     rustix::process::getpid() == Pid::INIT && Path::new("/modules").is_dir()
 }
 
-/// What this program is asked to do in a child of the first process: its first argument.
+/// What is done in a child of the first process.
 #[derive(Clone, Copy, Debug)]
 pub struct Commands {
-    /// Takes the job's plan on standard input, and prints what is passed on to the host.
-    pub run: &'static str,
-    /// Prepares what all jobs need; what it leaves in memory is in the saved guest.
+    /// Takes the job's plan on standard input, prints what is passed on to the host, and gives the
+    /// exit status.
+    pub run: fn() -> u8,
+    /// This program's first argument with which it prepares what all jobs need; what it leaves in
+    /// memory is in the saved guest.
     pub rehearse: Option<&'static str>,
 }
 
 /// Runs as the first process. Never returns: the machine is off in the end.
 pub fn main(commands: Commands) -> ! {
+    let given: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
+    // SAFETY: this process has only this thread.
+    unsafe {
+        given.iter().for_each(|name| std::env::remove_var(name));
+        ENVIRONMENT
+            .iter()
+            .for_each(|(name, value)| std::env::set_var(name, value));
+    }
     if let Err(error) = serve(commands) {
         eprintln!("probelab guest: {error}");
     }
@@ -271,7 +286,7 @@ fn freshen(job: &Job) -> io::Result<()> {
     Ok(())
 }
 
-fn run(host: &Host, job: &Job, runner: &str) -> io::Result<()> {
+fn run(host: &Host, job: &Job, runner: fn() -> u8) -> io::Result<()> {
     freshen(job)?;
     for module in &job.modules {
         load(module)?;
@@ -280,14 +295,7 @@ fn run(host: &Host, job: &Job, runner: &str) -> io::Result<()> {
     host.say(&FromGuest::Alive {
         nonce: job.nonce.clone(),
     })?;
-    let mut child = Command::new("/proc/self/exe")
-        .arg(runner)
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("HOME", "/root")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let child = fork(runner)?;
     let beat = host.clone();
     let nonce = job.nonce.clone();
     std::thread::spawn(move || {
@@ -296,21 +304,19 @@ fn run(host: &Host, job: &Job, runner: &str) -> io::Result<()> {
             std::thread::sleep(Duration::from_secs(1));
         }
     });
-    let input = child.stdin.take();
+    let mut input = child.input;
     let plan = job.plan.clone();
-    std::thread::spawn(move || input.map(|mut input| input.write_all(plan.as_bytes())));
+    std::thread::spawn(move || input.write_all(plan.as_bytes()));
     let mut lines = 0;
-    if let Some(output) = child.stdout.take() {
-        for text in BufReader::new(output).lines() {
-            host.say(&FromGuest::Line {
-                nonce: job.nonce.clone(),
-                number: lines,
-                text: text?,
-            })?;
-            lines += 1;
-        }
+    for text in BufReader::new(child.output).lines() {
+        host.say(&FromGuest::Line {
+            nonce: job.nonce.clone(),
+            number: lines,
+            text: text?,
+        })?;
+        lines += 1;
     }
-    let status = reap_until(&child)?;
+    let status = reap_until(child.pid)?;
     host.say(&FromGuest::Done {
         nonce: job.nonce.clone(),
         lines,
@@ -318,12 +324,61 @@ fn run(host: &Host, job: &Job, runner: &str) -> io::Result<()> {
     })
 }
 
+/// A child of the first process.
+struct Forked {
+    pid: Pid,
+    /// To its standard input.
+    input: PipeWriter,
+    /// From its standard output.
+    output: PipeReader,
+}
+
+/// Starts `runner` in a copy of this process: where every instruction is translated, executing the
+/// program again would take a tenth of a short check.
+fn fork(runner: fn() -> u8) -> io::Result<Forked> {
+    let (its_input, input) = io::pipe()?;
+    let (output, its_output) = io::pipe()?;
+    // SAFETY: this process has no other thread yet, so that no lock is held by one that the copy lacks.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let status = std::panic::catch_unwind(|| {
+                // Without the connection to the host, and with standard error as it is.
+                let ready = rustix::stdio::dup2_stdin(its_input)
+                    .and_then(|()| rustix::stdio::dup2_stdout(its_output))
+                    .map_err(io::Error::from)
+                    .and_then(|()| close_all_but_standard());
+                match ready {
+                    Ok(()) => runner(),
+                    Err(error) => {
+                        eprintln!("probelab guest: cannot start the check runner: {error}");
+                        NOT_STARTED
+                    }
+                }
+            });
+            std::process::exit(status.unwrap_or(NOT_STARTED).into())
+        }
+        pid => Ok(Forked {
+            pid: Pid::from_raw(pid).ok_or_else(|| io::Error::other("a process without number"))?,
+            input,
+            output,
+        }),
+    }
+}
+
+fn close_all_but_standard() -> io::Result<()> {
+    // SAFETY: the caller uses none of them any more, nor drops an owner of one.
+    match unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Waits for `child`, and for whatever else has ended: nobody else will.
-fn reap_until(child: &Child) -> io::Result<Option<i32>> {
-    let ours = Pid::from_child(child);
+fn reap_until(child: Pid) -> io::Result<Option<i32>> {
     loop {
         match wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if pid == ours => return Ok(status.exit_status()),
+            Ok(Some((pid, status))) if pid == child => return Ok(status.exit_status()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

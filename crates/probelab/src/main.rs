@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         return exit;
     }
     if args.get(1).is_some_and(|arg| arg == elevate::COMMAND) {
-        return elevate::main();
+        return elevate::main().into();
     }
     let cli = cli::Cli::parse();
     // One diagnostics library for every message: plain where nobody sees colours.

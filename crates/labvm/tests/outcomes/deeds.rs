@@ -8,9 +8,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// The argument by which the guest's first process runs this.
-pub const COMMAND: &str = "__deed";
-
 /// Each deed, and the outcomes that are right for it.
 pub const ALL: [(&str, &[&str]); 16] = [
     ("done", &["done"]),
@@ -29,7 +26,8 @@ pub const ALL: [(&str, &[&str]); 16] = [
     ("floods-the-console", &["flood"]),
     ("floods-the-connection", &["flood"]),
     ("forges-a-message", &["forged"]),
-    ("sends-half-a-message", &["power-off"]),
+    // The second when a sign of life of the first process comes before the machine is off.
+    ("sends-half-a-message", &["power-off", "forged"]),
     ("stops-all", &["time-out"]),
     ("loads-the-kernel", &["silence", "time-out"]),
     // Linux 6.12 and later keep a share for ordinary processes (`fair_server`, kernel/sched/fair.c).

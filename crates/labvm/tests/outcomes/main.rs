@@ -37,20 +37,16 @@ const LIMITS: Limits = Limits {
 fn main() {
     if guest::is_first_process() {
         guest::main(guest::Commands {
-            run: deeds::COMMAND,
+            run: || deeds::main(),
             rehearse: None,
         });
     }
-    match std::env::args().nth(1).as_deref() {
-        Some(deeds::COMMAND) => deeds::main(),
-        Some(HOST) => {
-            let _ = on("6.12", |kernel| {
-                run(kernel, "works-for-ever");
-                Ok(())
-            });
-            return;
-        }
-        _ => {}
+    if std::env::args().nth(1).as_deref() == Some(HOST) {
+        let _ = on("6.12", |kernel| {
+            run(kernel, "works-for-ever");
+            Ok(())
+        });
+        return;
     }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();

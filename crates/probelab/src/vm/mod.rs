@@ -355,7 +355,7 @@ fn is_sound(plan: &Plan, checks: Checks, result: &StepResult) -> bool {
 pub fn guest() {
     if labvm::guest::is_first_process() {
         labvm::guest::main(labvm::guest::Commands {
-            run: elevate::COMMAND,
+            run: elevate::main,
             rehearse: Some(labcheck::REHEARSE),
         });
     }
