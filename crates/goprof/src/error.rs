@@ -14,6 +14,16 @@ pub enum Error {
     Process { pid: u32, source: std::io::Error },
     #[error("process {pid} runs no Go code that can be read: {why}")]
     NoGoCode { pid: u32, why: String },
+    #[error(
+        "sampling loads BPF programs and opens perf events, which takes root or CAP_BPF and CAP_PERFMON; run it with sudo"
+    )]
+    Privilege,
+    #[error(
+        "the kernel allows at most {max} samples a second (sysctl kernel.perf_event_max_sample_rate), not {hz}; ask for fewer"
+    )]
+    Rate { hz: u32, max: u32 },
+    #[error("the sampler could not be started: {0}")]
+    Sampler(String),
     #[error("the profile is empty (0 bytes); record it again")]
     Empty,
     #[error(

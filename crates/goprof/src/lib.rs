@@ -1,6 +1,8 @@
 //! From raw stacks of a Go process to a pprof profile that `go build -pgo` can use, and back.
 //!
-//! - [`Samples`]: raw stacks and how often each was seen.
+//! - `Sampler` (feature `sampler`): records a running process from the kernel's side; `Held` starts one.
+//! - [`repair`]: the callers that frame pointers lose, put back.
+//! - [`Samples`]: stacks of addresses and how often each was seen.
 //! - [`Symbolizer`]: addresses to logical frames, as the Go runtime itself would tell them.
 //! - [`ProfileBuilder`], [`encode`]: the pprof file, the same bytes for the same input.
 //! - [`read`], [`check`]: a pprof from anywhere, and whether Go's compiler can use it.
@@ -22,10 +24,15 @@ mod check;
 mod edges;
 mod error;
 mod flame;
+#[cfg(feature = "sampler")]
+mod launch;
 mod maps;
 pub mod pprof;
 mod process;
 mod read;
+mod repair;
+#[cfg(feature = "sampler")]
+mod sampler;
 mod samples;
 mod symbolize;
 
@@ -35,9 +42,14 @@ pub use check::{Expect, Finding, Severity, check, check_with};
 pub use edges::{Edge, Edges, HOT};
 pub use error::Error;
 pub use flame::{flame_graph, folded};
+#[cfg(feature = "sampler")]
+pub use launch::Held;
 pub use maps::{MapEntry, parse_maps};
 pub use process::for_process;
 pub use read::{DEFAULT_LIMIT, read, read_limited};
+pub use repair::{RawStack, Repairs, repair};
+#[cfg(feature = "sampler")]
+pub use sampler::{Recording, Sampler};
 pub use samples::Samples;
 pub use symbolize::{Stack, Symbolizer};
 

@@ -92,6 +92,27 @@ impl Symbolizer {
         files.collect()
     }
 
+    /// Where Go code is mapped.
+    pub fn go_code(&self) -> Vec<std::ops::Range<u64>> {
+        let code = self.mapped.iter().filter_map(|mapped| {
+            let binary = mapped.binary.as_deref()?;
+            let (text, mapping) = (binary.text_range(), &mapped.entry.mapping);
+            let start = binary.file_to_runtime(text.start, mapping)?;
+            // The end may be that of the mapping, where nothing is.
+            let last = binary.file_to_runtime(text.end.checked_sub(1)?, mapping)?;
+            Some(start..last + 1)
+        });
+        code.collect()
+    }
+
+    /// Of the Go function at `pc`: see [`gosym::Binary::sp_delta`].
+    pub(crate) fn sp_delta(&self, pc: u64) -> Option<(gosym::Arch, i32)> {
+        let mapped = &self.mapped[self.mapping_of(pc)?];
+        let binary = mapped.binary.as_deref()?;
+        let pc = binary.runtime_to_file(pc, &mapped.entry.mapping)?;
+        Some((binary.arch(), binary.sp_delta(pc)?))
+    }
+
     /// Names a stack: the leaf's PC first, then return addresses.
     pub fn stack(&mut self, raw: &[u64]) -> Stack {
         let mut locations = Vec::with_capacity(raw.len());

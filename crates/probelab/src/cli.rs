@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use course::Arch;
@@ -70,6 +70,8 @@ pub enum Command {
         /// What this lab needs, too.
         lab: Option<String>,
     },
+    /// Records where a Go program spends its CPU time, from the kernel's side, for `go build -pgo`.
+    Profile(Profile),
     /// Profiles for Go's profile-guided optimisation.
     Pgo {
         #[command(subcommand)]
@@ -175,6 +177,38 @@ pub struct Verify {
     /// Only the solution and one wrong answer of each lab.
     #[arg(long)]
     pub brief: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "lab profile [OPTIONS] PID\n       lab profile [OPTIONS] --exec COMMAND [ARGUMENT…]"
+)]
+pub struct Profile {
+    /// The process to record, all its threads.
+    #[arg(required_unless_present = "exec")]
+    pub pid: Option<u32>,
+    /// Start this and record it from its first instruction on; all that follows belongs to the command.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        num_args = 1..,
+        allow_hyphen_values = true,
+        conflicts_with = "pid"
+    )]
+    pub exec: Vec<OsString>,
+    /// How long: 30 by default, with --exec until the command ends. A command that still runs then is
+    /// ended (SIGTERM). Ctrl-C ends the recording earlier; what was recorded is kept.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: Option<u64>,
+    /// Samples for each second of CPU time.
+    #[arg(long, default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..))]
+    pub hz: u32,
+    /// The profile: gzipped pprof. By default cpu.pprof, if there is no such file yet.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Draw a flame graph too, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub flamegraph: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

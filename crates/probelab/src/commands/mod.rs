@@ -10,6 +10,7 @@ mod list;
 mod new;
 mod next;
 mod pgo;
+mod profile;
 mod reset;
 mod start;
 mod test;
@@ -36,6 +37,9 @@ pub fn run(cli: Cli) -> Outcome {
     }
     if let Command::Pgo { command } = cli.command {
         return pgo::run(command);
+    }
+    if let Command::Profile(options) = cli.command {
+        return profile::run(&options);
     }
     let site = Site::find(cli.course)?;
     match cli.command {
@@ -71,7 +75,7 @@ pub fn run(cli: Cli) -> Outcome {
                 _ => book::serve(&site),
             }
         }
-        Command::Completions { .. } | Command::Pgo { .. } => Ok(Exit::Pass),
+        Command::Completions { .. } | Command::Pgo { .. } | Command::Profile(_) => Ok(Exit::Pass),
     }
 }
 

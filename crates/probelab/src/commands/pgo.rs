@@ -37,24 +37,14 @@ fn read(path: &Path) -> Outcome<Profile> {
 }
 
 /// What is known of a profile.
-struct Checked {
+pub struct Checked {
     findings: Vec<Finding>,
     edges: Edges,
     profile: Profile,
 }
 
 fn check(path: &Path, calls: usize, format: ListFormat) -> Outcome {
-    let profile = read(path)?;
-    let mut checked = Checked {
-        findings: goprof::check(&profile),
-        edges: Edges::of(&profile),
-        profile,
-    };
-    // What a profile could be better in matters once it can be used at all.
-    if checked.is_usable() {
-        let advice = goprof::advice(&checked.profile, &checked.edges);
-        checked.findings.extend(advice);
-    }
+    let checked = Checked::of(read(path)?);
     match format {
         ListFormat::Human => checked.show(path, calls),
         ListFormat::Json => {
@@ -70,7 +60,21 @@ fn check(path: &Path, calls: usize, format: ListFormat) -> Outcome {
 }
 
 impl Checked {
-    fn is_usable(&self) -> bool {
+    pub fn of(profile: Profile) -> Self {
+        let mut checked = Self {
+            findings: goprof::check(&profile),
+            edges: Edges::of(&profile),
+            profile,
+        };
+        // What a profile could be better in matters once it can be used at all.
+        if checked.is_usable() {
+            let advice = goprof::advice(&checked.profile, &checked.edges);
+            checked.findings.extend(advice);
+        }
+        checked
+    }
+
+    pub fn is_usable(&self) -> bool {
         self.findings
             .iter()
             .all(|found| found.severity != Severity::Error)
@@ -85,7 +89,7 @@ impl Checked {
         self.profile.duration_nanos as f64 / 1e9
     }
 
-    fn show(&self, path: &Path, calls: usize) {
+    pub fn show(&self, path: &Path, calls: usize) {
         let samples = self.samples().map_or_else(
             || "samples of unknown weight".to_owned(),
             |samples| format!("{samples} samples"),

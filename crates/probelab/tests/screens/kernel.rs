@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::{
     Need, Test,
-    checkout::{Checkout, assert_screen, screen},
+    checkout::{self, Checkout, assert_screen, screen},
 };
 
 pub const TESTS: &[Test] = &[
@@ -42,7 +42,106 @@ pub const TESTS: &[Test] = &[
         Need::Kernel,
         grades_in_a_chroot_under_a_strict_umask,
     ),
+    ("profiles_a_command", Need::Kernel, profiles_a_command),
+    (
+        "profiles_until_it_is_told",
+        Need::Kernel,
+        profiles_until_it_is_told,
+    ),
+    (
+        "a_process_that_becomes_another_is_told",
+        Need::Kernel,
+        a_process_that_becomes_another_is_told,
+    ),
 ];
+
+/// A Go program that works until its standard input ends.
+fn edges(checkout: &Checkout) -> PathBuf {
+    let program = checkout.root().join("edges");
+    let built = Command::new(std::env::var_os("PROBELAB_GO").unwrap_or_else(|| "go".into()))
+        .args(["build", "-ldflags=-s -w", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(checkout::repository().join("fixtures/goprof/edges"))
+        .env("GOFLAGS", "")
+        .output()
+        .expect("go starts");
+    assert!(built.status.success(), "{built:?}");
+    program
+}
+
+/// `lab` with these arguments and then `--exec edges`, at work.
+fn profiling(checkout: &Checkout, args: &[&str], environment: &[(&str, &str)]) -> Child {
+    let program = edges(checkout);
+    checkout
+        .command(&[&["profile"], args, &["--exec"]].concat())
+        .arg(program)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("lab starts")
+}
+
+/// Waits for `lab`; what it printed, without what the program did.
+fn printed(child: Child) -> String {
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+/// From its first instruction to the end of the time; the stripped program is told by its names.
+fn profiles_a_command() {
+    let checkout = Checkout::new();
+    let args = ["--seconds", "3", "--hz", "997", "--flamegraph", "flame.svg"];
+    let mut child = profiling(&checkout, &args, &[]);
+    let input = child.stdin.take();
+    let text = printed(child);
+    drop(input);
+    for expected in [
+        "its caller found beside the stack",
+        "Go's compiler can use it",
+        "main.framelessHeavy:0 → main.frameless",
+        "flame graph: flame.svg",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let drawn = fs::read_to_string(checkout.root().join("flame.svg")).expect("a drawing");
+    assert!(drawn.contains("main.multiplier.func1"));
+    let checked = checkout.lab(&["pgo", "check", "cpu.pprof"]);
+    assert!(checked.contains("[exit 0]"), "{checked}");
+}
+
+/// Ctrl-C ends the recording, and what was recorded is kept.
+fn profiles_until_it_is_told() {
+    let checkout = Checkout::new();
+    let mut child = profiling(&checkout, &["--hz", "997", "--output", "some.pprof"], &[]);
+    let input = child.stdin.take();
+    std::thread::sleep(Duration::from_secs(2));
+    let lab = Pid::from_child(&child);
+    rustix::process::kill_process(lab, Signal::INT).expect("it runs");
+    let text = printed(child);
+    drop(input);
+    assert!(text.contains("some.pprof: "), "{text}");
+    assert!(checkout.root().join("some.pprof").is_file());
+}
+
+/// What comes after execve(2) is another program's.
+fn a_process_that_becomes_another_is_told() {
+    let checkout = Checkout::new();
+    let args = ["--hz", "997", "--seconds", "3"];
+    let mut child = profiling(&checkout, &args, &[("BECOME", "1")]);
+    let input = child.stdin.take();
+    let text = printed(child);
+    drop(input);
+    assert!(text.contains("became another program (execve)"), "{text}");
+}
 
 fn starter_fails() {
     let checkout = Checkout::new();

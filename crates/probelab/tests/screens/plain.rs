@@ -33,6 +33,7 @@ pub const TESTS: &[Test] = &[
     ("outside_a_checkout", Need::Nothing, outside_a_checkout),
     ("unknown_bench", Need::Nothing, unknown_bench),
     ("pgo_check", Need::Nothing, pgo_check),
+    ("profile_of_nothing", Need::Nothing, profile_of_nothing),
     (
         "a_reader_that_goes_changes_nothing",
         Need::Nothing,
@@ -58,6 +59,24 @@ fn pgo_check() {
         text += &checkout.lab(&["pgo", "check", other]);
     }
     assert_screen("pgo_check", &text, &checkout);
+}
+
+/// What can't be profiled, each told before anything is recorded or written.
+fn profile_of_nothing() {
+    let checkout = Checkout::new();
+    let mut text = checkout.lab(&["profile"]);
+    // Above the highest id that Linux gives.
+    text += &checkout.lab(&["profile", "4194305"]);
+    // A program without Go code; it is stopped before its first instruction.
+    text += &checkout.lab(&["profile", "--exec", "true"]);
+    text += &checkout.lab(&["profile", "--exec", "./missing"]);
+    text += &checkout.lab(&["profile", "4194305", "--output", "nowhere/cpu.pprof"]);
+    text += &checkout.lab(&["profile", "4194305", "--output", "labs"]);
+    text += &checkout.lab(&["profile", "4194305", "--hz", "0"]);
+    assert!(!checkout.root().join("cpu.pprof").exists());
+    fs::write(checkout.root().join("cpu.pprof"), "mine").expect("written");
+    text += &checkout.lab(&["profile", "4194305"]);
+    assert_screen("profile_of_nothing", &text, &checkout);
 }
 
 fn help() {

@@ -1,8 +1,10 @@
 //! `lab bench`: claims about speed, measured. Paired and interleaved, medians with intervals.
 
 mod edit;
+mod profile;
 mod vm;
 
+use pgo::ruler;
 use serde::Serialize;
 
 use crate::{
@@ -28,6 +30,30 @@ pub struct Row {
     ci95: [f64; 2],
     /// Pairs.
     n: usize,
+}
+
+impl Row {
+    /// What was measured of both in the same rounds, in their order.
+    fn paired(name: String, unit: &'static str, ours: &[f64], peer: &[f64]) -> Outcome<Self> {
+        let ratios: Vec<f64> = ours
+            .iter()
+            .zip(peer)
+            .map(|(ours, peer)| ours / peer)
+            .collect();
+        let n = ratios.len();
+        let estimate = ruler::estimate(&[ratios], 1).ok_or_else(|| {
+            Trouble::infrastructure("no round was measured", "ask for more with --rounds")
+        })?;
+        Ok(Self {
+            name,
+            unit,
+            ours: ruler::median(&mut ours.to_vec()).unwrap_or_default(),
+            peer: ruler::median(&mut peer.to_vec()).unwrap_or_default(),
+            ratio: estimate.ratio,
+            ci95: [estimate.interval.0, estimate.interval.1],
+            n,
+        })
+    }
 }
 
 /// A whole result: `probelab/bench/v1`.
@@ -61,11 +87,16 @@ impl Measured {
 
 type Bench = fn(&Site, u32) -> Outcome<Measured>;
 
-const ALL: [(&str, &str, Bench); 2] = [
+const ALL: [(&str, &str, Bench); 3] = [
     (
         "edit",
         "from saving a one-line BPF edit to the verdict, beside the usual build of aya's template",
         edit::run,
+    ),
+    (
+        "profile",
+        "whether the profiler knows who calls whom: beside what is true, and beside runtime/pprof",
+        profile::run,
     ),
     (
         "vm",

@@ -8,7 +8,6 @@ use std::{
 
 use labcheck::{machine, plan::Plan};
 use labvm::{floor, kernels::Ready, outcome::Outcome as Ending, qemu::Machine};
-use pgo::ruler;
 
 use super::{Measured, Row};
 use crate::{
@@ -92,7 +91,7 @@ pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
     let mut best = 0.0_f64;
     for (at_once, found) in AT_ONCE.iter().zip(&rates) {
         let name = format!("verdicts a minute, {at_once} at once, beside one");
-        let row = row(name, "1/min", found, &rates[0])?;
+        let row = Row::paired(name, "1/min", found, &rates[0])?;
         best = best.max(row.ours);
         rows.push(row);
     }
@@ -126,19 +125,19 @@ impl Samples {
         let cpu = |pairs: &[(f64, f64)]| pairs.iter().map(|pair| pair.1).collect::<Vec<_>>();
         let name = &kernel.name;
         Ok([
-            row(
+            Row::paired(
                 format!("boot without a check, beside busybox's, {name}"),
                 "s",
                 &self.empty,
                 &self.floor,
             )?,
-            row(
+            Row::paired(
                 format!("warm check, beside a cold one, {name}"),
                 "s",
                 &wall(&self.warm),
                 &wall(&self.cold),
             )?,
-            row(
+            Row::paired(
                 format!("warm check, beside a cold one, {name}"),
                 "CPU s",
                 &cpu(&self.warm),
@@ -146,27 +145,6 @@ impl Samples {
             )?,
         ])
     }
-}
-
-fn row(name: String, unit: &'static str, ours: &[f64], peer: &[f64]) -> Outcome<Row> {
-    let ratios: Vec<f64> = ours
-        .iter()
-        .zip(peer)
-        .map(|(ours, peer)| ours / peer)
-        .collect();
-    let n = ratios.len();
-    let estimate = ruler::estimate(&[ratios], 1).ok_or_else(|| {
-        Trouble::infrastructure("no round was measured", "ask for more with --rounds")
-    })?;
-    Ok(Row {
-        name,
-        unit,
-        ours: ruler::median(&mut ours.to_vec()).unwrap_or_default(),
-        peer: ruler::median(&mut peer.to_vec()).unwrap_or_default(),
-        ratio: estimate.ratio,
-        ci95: [estimate.interval.0, estimate.interval.1],
-        n,
-    })
 }
 
 /// One round trip: seconds, and seconds of CPU time of QEMU's.

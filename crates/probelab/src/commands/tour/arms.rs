@@ -53,6 +53,16 @@ impl Arm {
         Ok(arm)
     }
 
+    /// Where it listens: host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Gives it `requests` requests of the test load; returns the CPU time that they took, seconds.
     pub fn slice(&self, load: &Path, seed: u64, requests: u64) -> Outcome<f64> {
         let pid = self.child.id();

@@ -1,0 +1,232 @@
+//! The kernel side of goprof's sampler: at each tick of a CPU clock, if the target runs there, counts
+//! its user-space stack together with what is needed to tell the caller of a function that has no frame.
+#![no_std]
+#![no_main]
+// Rust offers atomic addition only where there is compare-and-swap too; every BPF has the first.
+#![feature(core_intrinsics)]
+#![allow(internal_features)]
+
+mod registers;
+#[allow(dead_code)]
+mod shared;
+
+use core::intrinsics::{AtomicOrdering::Relaxed, atomic_xadd};
+
+use aya_ebpf::{
+    EbpfContext as _, Global,
+    bindings::{BPF_F_USER_STACK, BPF_NOEXIST, bpf_pidns_info},
+    helpers::generated::{bpf_get_ns_current_pid_tgid, bpf_get_stack},
+    macros::{map, perf_event, raw_tracepoint},
+    maps::{Array, HashMap, PerCpuArray},
+    programs::{PerfEventContext, RawTracePointContext},
+};
+use registers::Registers;
+use shared::{IN_KERNEL, Key, MAX_DEPTH, MAX_RANGES, NO_REGISTERS, Range, Stack, Tally};
+
+/// Different stacks that can be kept: 16 MiB.
+const MAX_STACKS: u32 = 16_384;
+/// Different keys that can be counted.
+const MAX_KEYS: u32 = 65_536;
+/// Numbers in TALLY.
+const TALLIES: u32 = Tally::AfterExec as u32 + 1;
+
+// The helpers for stacks are only for programs with a licence compatible with the GPL.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// The target: its process number in its own PID namespace, and which that is. Set before loading.
+/// None begins as a number that stands elsewhere in the code: LLVM makes one of equal constants, and
+/// setting the one sets the other.
+#[unsafe(no_mangle)]
+static PID: Global<u32> = Global::new(!0);
+#[unsafe(no_mangle)]
+static NAMESPACE_DEVICE: Global<u64> = Global::new(!1);
+#[unsafe(no_mangle)]
+static NAMESPACE_INODE: Global<u64> = Global::new(!2);
+
+#[map]
+static STACKS: HashMap<u64, Stack> = HashMap::with_max_entries(MAX_STACKS, 0);
+#[map]
+static COUNTS: HashMap<Key, u64> = HashMap::with_max_entries(MAX_KEYS, 0);
+/// Where the target's Go code is. What lies elsewhere is no return address into it, and would make
+/// each stack many.
+#[map]
+static CODE: Array<Range> = Array::with_max_entries(MAX_RANGES, 0);
+#[map]
+static TALLY: PerCpuArray<u64> = PerCpuArray::with_max_entries(TALLIES, 0);
+/// How often the target became another program.
+#[map]
+static EXECS: Array<u64> = Array::with_max_entries(1, 0);
+/// A stack is larger than a program's own.
+#[map]
+static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(1, 0);
+
+/// With the registers of a process that is in the kernel (bpf_task_pt_regs, from Linux 5.15 on).
+#[perf_event]
+pub fn sample(ctx: PerfEventContext) -> u32 {
+    tick(&ctx, registers::of_current)
+}
+
+/// Without.
+#[perf_event]
+pub fn sample_5_10(ctx: PerfEventContext) -> u32 {
+    tick(&ctx, || None)
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn exec(_: RawTracePointContext) -> i32 {
+    if is_target()
+        && let Some(execs) = EXECS.get_ptr_mut(0)
+    {
+        // SAFETY: a value of an array stays where it is.
+        unsafe { add_one(execs) };
+    }
+    0
+}
+
+#[inline(always)]
+fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce() -> Option<Registers>) -> u32 {
+    if !is_target() {
+        return 0;
+    }
+    if EXECS.get(0).is_some_and(|execs| *execs > 0) {
+        count(Tally::AfterExec);
+        return 0;
+    }
+    count(Tally::Samples);
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the value is this CPU's own, and the kernel lets no sample interrupt another.
+    let stack = unsafe { &mut *scratch };
+    let size = size_of_val(&stack.addresses) as u32;
+    // SAFETY: the buffer has that size.
+    let bytes = unsafe {
+        bpf_get_stack(
+            ctx.as_ptr(),
+            stack.addresses.as_mut_ptr().cast(),
+            size,
+            BPF_F_USER_STACK.into(),
+        )
+    };
+    let depth = bytes / 8;
+    if depth < 1 || depth > MAX_DEPTH as i64 {
+        count(Tally::NoStack);
+        return 0;
+    }
+    stack.depth = depth as u64;
+
+    let mut key = Key {
+        stack: hash(stack),
+        words: [0; 2],
+        flags: 0,
+    };
+    // SAFETY: the context is a perf event's.
+    let here = unsafe { Registers::of_event(ctx.ctx) };
+    let user = if here.in_user_space() {
+        Some(here)
+    } else {
+        key.flags |= IN_KERNEL;
+        in_kernel()
+    };
+    match user {
+        Some(registers) => key.words = registers.words().map(if_code),
+        None => key.flags |= NO_REGISTERS,
+    }
+
+    if keep(&key, stack).is_none() {
+        count(Tally::Lost);
+    }
+    0
+}
+
+/// Counts a stack; `None` if there is no room.
+#[inline(always)]
+fn keep(key: &Key, stack: &Stack) -> Option<()> {
+    if STACKS.get_ptr(&key.stack).is_none() {
+        // Where it fails another CPU may have been faster.
+        let _ = STACKS.insert(&key.stack, stack, BPF_NOEXIST.into());
+        STACKS.get_ptr(&key.stack)?;
+    }
+    let total = match COUNTS.get_ptr_mut(key) {
+        Some(total) => total,
+        None => {
+            let _ = COUNTS.insert(key, &0, BPF_NOEXIST.into());
+            COUNTS.get_ptr_mut(key)?
+        }
+    };
+    // SAFETY: nothing is ever deleted from the map.
+    unsafe { add_one(total) };
+    Some(())
+}
+
+/// Adds one to what other CPUs may be adding to.
+///
+/// # Safety
+/// `total` is the value of a map.
+#[inline(always)]
+unsafe fn add_one(total: *mut u64) {
+    // SAFETY: the caller's.
+    unsafe { atomic_xadd::<u64, u64, { Relaxed }>(total, 1) };
+}
+
+/// Whether the target runs here. The kernel answers only where the process that runs is in the
+/// namespace that is asked for: there its number is the one that the target has.
+#[inline(always)]
+fn is_target() -> bool {
+    let mut here = bpf_pidns_info { pid: 0, tgid: 0 };
+    // SAFETY: the buffer has the size told.
+    let known = unsafe {
+        bpf_get_ns_current_pid_tgid(
+            NAMESPACE_DEVICE.load(),
+            NAMESPACE_INODE.load(),
+            &mut here,
+            size_of::<bpf_pidns_info>() as u32,
+        )
+    };
+    known == 0 && here.tgid == PID.load()
+}
+
+/// `word` if it is an address of the target's code, else 0.
+#[inline(always)]
+fn if_code(word: u64) -> u64 {
+    for index in 0..MAX_RANGES {
+        match CODE.get(index) {
+            Some(range) if range.end == 0 => break,
+            Some(range) if (range.start..range.end).contains(&word) => return word,
+            _ => {}
+        }
+    }
+    0
+}
+
+/// Of the addresses that count (FNV-1a by words, with its high bits brought down).
+#[inline(always)]
+fn hash(stack: &Stack) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for (index, address) in stack.addresses.iter().enumerate() {
+        if index as u64 >= stack.depth {
+            break;
+        }
+        hash = (hash ^ address).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 32;
+    }
+    hash
+}
+
+#[inline(always)]
+fn count(what: Tally) {
+    if let Some(value) = TALLY.get_ptr_mut(what as u32) {
+        // SAFETY: the value is this CPU's own.
+        unsafe { *value += 1 };
+    }
+}
+
+// A BPF program can't panic at run time: whatever would panic is refused by the verifier, or
+// was removed by the compiler. The language wants a handler all the same.
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}

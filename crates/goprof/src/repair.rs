@@ -1,0 +1,85 @@
+//! The caller that frame pointers lose.
+//!
+//! Frame pointers lead from one frame to the next, so the caller of a function that has none (a leaf
+//! whose locals fit into registers), or has it not yet or not any more, is skipped: the stack shows the
+//! caller's caller. It is the edge that PGO needs most. How far the stack pointer is below its value at
+//! the function's entry (`pcsp`) tells where the return address is then.
+
+use std::collections::BTreeMap;
+
+use crate::{Samples, Symbolizer};
+
+/// A stack as the sampler has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RawStack {
+    /// The leaf's PC, then return addresses as frame pointers lead to them.
+    pub addresses: Vec<u64>,
+    /// amd64: the two words at the stack pointer; arm64: the link register and 0. 0 for what is no
+    /// address of Go code.
+    pub words: [u64; 2],
+    /// The thread was in the kernel: the leaf is where it entered.
+    pub in_kernel: bool,
+    /// Whether `words` could be had.
+    pub has_words: bool,
+}
+
+/// What became of the stacks' leaves, in samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Stacks to which the leaf's caller was added.
+    pub repaired: u64,
+    /// Stacks whose leaf had no frame, and whose caller is not known.
+    pub unrepaired: u64,
+}
+
+/// Adds to each stack the leaf's caller where frame pointers have skipped it.
+pub fn repair(stacks: &BTreeMap<RawStack, u64>, symbols: &Symbolizer) -> (Samples, Repairs) {
+    let mut samples = Samples::default();
+    let mut repairs = Repairs::default();
+    for (stack, &count) in stacks {
+        let mut addresses = stack.addresses.clone();
+        match missing(stack, symbols) {
+            Missing::Nothing => {}
+            Missing::Caller(caller) => {
+                addresses.insert(1, caller);
+                repairs.repaired += count;
+            }
+            Missing::Unknown => repairs.unrepaired += count,
+        }
+        samples.add(addresses, count);
+    }
+    (samples, repairs)
+}
+
+/// What a stack lacks behind its leaf.
+enum Missing {
+    Nothing,
+    Caller(u64),
+    Unknown,
+}
+
+fn missing(stack: &RawStack, symbols: &Symbolizer) -> Missing {
+    let Some((&leaf, callers)) = stack.addresses.split_first() else {
+        return Missing::Nothing;
+    };
+    // Not Go code: nothing is known of its frames.
+    let Some((arch, delta)) = symbols.sp_delta(leaf) else {
+        return Missing::Nothing;
+    };
+    let caller = match (arch, delta) {
+        // At the entry, in a function without a frame, or before its RET.
+        (_, 0) => stack.words[0],
+        // The frame pointer of the caller was pushed: before `MOVQ SP, BP` the frame is not linked yet,
+        // afterwards, in a frame without locals, it is.
+        (gosym::Arch::Amd64, 8) if callers.first() == Some(&stack.words[1]) => {
+            return Missing::Nothing;
+        }
+        (gosym::Arch::Amd64, 8) => stack.words[1],
+        _ => return Missing::Nothing,
+    };
+    match caller {
+        _ if !stack.has_words => Missing::Unknown,
+        0 => Missing::Unknown,
+        caller => Missing::Caller(caller),
+    }
+}
