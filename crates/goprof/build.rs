@@ -37,7 +37,16 @@ fn build() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     let shared = target_folder(&out)?.join("bpf");
     let linker = variable("PROBELAB_BPF_LINKER").unwrap_or_else(|_| "bpf-linker".to_owned());
+    let nightly = pinned(versions, "BPF_NIGHTLY")?;
     let mut cargo = Command::new("cargo");
+    // Which cargo that is depends on who called: the toolchain's own where it is found, else rustup's.
+    if let Some(bin) = bin_of(&nightly) {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths(std::iter::once(bin.clone()).chain(env::split_paths(&path)))
+            .map_err(|error| error.to_string())?;
+        cargo = Command::new(bin.join("cargo"));
+        cargo.env("PATH", path);
+    }
     // What cargo tells a build script is about the crate that this is for.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -51,7 +60,7 @@ fn build() -> Result<(), String> {
     }
     let status = cargo
         .current_dir(source)
-        .env("RUSTUP_TOOLCHAIN", pinned(versions, "BPF_NIGHTLY")?)
+        .env("RUSTUP_TOOLCHAIN", nightly)
         .env("CARGO_TARGET_DIR", &shared)
         // Where the registers of the traced program are (aya-build).
         .env("AYA_BPF_TARGET_ARCH", variable("CARGO_CFG_TARGET_ARCH")?)
@@ -85,6 +94,16 @@ fn build() -> Result<(), String> {
 
 fn variable(name: &str) -> Result<String, String> {
     env::var(name).map_err(|_| format!("the variable {name} is not set"))
+}
+
+/// Where a toolchain's programs are, if rustup has installed it.
+fn bin_of(toolchain: &str) -> Option<PathBuf> {
+    let home = env::var_os("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".rustup")))?;
+    let host = env::var("HOST").ok()?;
+    let bin = home.join(format!("toolchains/{toolchain}-{host}/bin"));
+    bin.join("cargo").is_file().then_some(bin)
 }
 
 /// Cargo's target folder, from `target/[TRIPLE/]PROFILE/build/PACKAGE/out`.
