@@ -91,17 +91,15 @@ impl Edges {
                 }
             }
         }
-        let mut edges = Self::default();
-        for ((caller, callee), weight) in between {
+        let edges = between.into_iter().map(|((caller, callee), weight)| {
             let edge = Edge {
                 caller: profile.string(caller.0).to_owned(),
                 callee: profile.string(callee.0).to_owned(),
                 offset: caller.2.wrapping_sub(caller.3),
             };
-            let sum = edges.weight.entry(edge).or_default();
-            *sum = i64::saturating_add(*sum, weight);
-        }
-        edges
+            (edge, weight)
+        });
+        edges.collect()
     }
 
     /// How many calls there are.
@@ -173,6 +171,17 @@ impl Edges {
             );
         }
         text
+    }
+}
+
+impl FromIterator<(Edge, i64)> for Edges {
+    fn from_iter<T: IntoIterator<Item = (Edge, i64)>>(edges: T) -> Self {
+        let mut all = Self::default();
+        for (edge, weight) in edges {
+            let sum = all.weight.entry(edge).or_default();
+            *sum = i64::saturating_add(*sum, weight);
+        }
+        all
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Error {
     Rate { hz: u32, max: u32 },
     #[error("the sampler could not be started: {0}")]
     Sampler(String),
+    #[error("line {line} of the known calls: each line is `call CALLER CALLEE WEIGHT`")]
+    Known { line: usize },
     #[error("the profile is empty (0 bytes); record it again")]
     Empty,
     #[error(

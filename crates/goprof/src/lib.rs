@@ -7,6 +7,7 @@
 //! - [`ProfileBuilder`], [`encode`]: the pprof file, the same bytes for the same input.
 //! - [`read`], [`check`]: a pprof from anywhere, and whether Go's compiler can use it.
 //! - [`Edges`]: the calls that Go's compiler reads from it; [`advice`]: what would make it better.
+//! - [`KnownCalls`]: what profilers are judged by.
 //! - [`folded`], [`flame_graph`]: the same profile as text and as a picture.
 //!
 //! Shapes: a stack lists its leaf first; in [`folded`] output the root comes first, as flame graph
@@ -24,6 +25,7 @@ mod check;
 mod edges;
 mod error;
 mod flame;
+mod known;
 #[cfg(feature = "sampler")]
 mod launch;
 mod maps;
@@ -42,6 +44,7 @@ pub use check::{Expect, Finding, Severity, check, check_with};
 pub use edges::{Edge, Edges, HOT};
 pub use error::Error;
 pub use flame::{flame_graph, folded};
+pub use known::KnownCalls;
 #[cfg(feature = "sampler")]
 pub use launch::Held;
 pub use maps::{MapEntry, parse_maps};

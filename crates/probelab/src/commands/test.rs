@@ -23,7 +23,7 @@ struct Phase {
 
 /// Quick ones first. `$LAB` is this program, `$STATICCHECK` a version, `$OTHER_ARCH` the processors that
 /// this machine has not.
-const PHASES: [Phase; 16] = [
+const PHASES: [Phase; 17] = [
     Phase {
         name: "rustfmt",
         command: "cargo fmt --all --check && ci/fmt-labs",
@@ -87,6 +87,10 @@ const PHASES: [Phase; 16] = [
     Phase {
         name: "verify-misbehaves",
         command: "\"$LAB\" --course fixtures/course verify misbehaves --kernel 5.10,6.12",
+    },
+    Phase {
+        name: "profiler-kernels",
+        command: "\"$LAB\" --course fixtures/course verify known-calls --brief --kernel all",
     },
     Phase {
         name: "book",

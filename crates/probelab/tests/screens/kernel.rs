@@ -55,14 +55,14 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// A Go program that works until its standard input ends.
-fn edges(checkout: &Checkout) -> PathBuf {
-    let program = checkout.root().join("edges");
+/// A stripped Go program that works until its standard input ends.
+fn known_calls(checkout: &Checkout) -> PathBuf {
+    let program = checkout.root().join("known");
     let built = Command::new(std::env::var_os("PROBELAB_GO").unwrap_or_else(|| "go".into()))
         .args(["build", "-ldflags=-s -w", "-o"])
         .arg(&program)
         .arg(".")
-        .current_dir(checkout::repository().join("fixtures/goprof/edges"))
+        .current_dir(checkout::repository().join("fixtures/course/labs/940-known-calls"))
         .env("GOFLAGS", "")
         .output()
         .expect("go starts");
@@ -70,9 +70,9 @@ fn edges(checkout: &Checkout) -> PathBuf {
     program
 }
 
-/// `lab` with these arguments and then `--exec edges`, at work.
+/// `lab profile` with these arguments, of that program.
 fn profiling(checkout: &Checkout, args: &[&str], environment: &[(&str, &str)]) -> Child {
-    let program = edges(checkout);
+    let program = known_calls(checkout);
     checkout
         .command(&[&["profile"], args, &["--exec"]].concat())
         .arg(program)

@@ -2,7 +2,6 @@
 //! Go's own profiler says of a service.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Read as _, Write as _},
     net::TcpStream,
@@ -11,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use goprof::{Edges, Meta, Sampler, Samples, Symbolizer, pprof::Profile};
+use goprof::{Edges, KnownCalls, Meta, Sampler, Samples, Symbolizer, pprof::Profile};
 use labcheck::scratch::Scratch;
 
 use super::{Measured, Row};
@@ -22,8 +21,12 @@ use crate::{
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
 
-/// Its calls have known weights.
-const EDGES: &str = "fixtures/goprof/edges";
+/// A program whose calls have known weights; what it says of them is a learner's part.
+const KNOWN: [&str; 3] = [
+    "fixtures/course/labs/940-known-calls/go.mod",
+    "fixtures/course/labs/940-known-calls/main.go",
+    "fixtures/course/solutions/940-known-calls/claims.go",
+];
 const STORE: &str = "go-samples/eventstore";
 /// Samples for each second of CPU time; odd, so that it keeps step with nothing.
 const HZ: u32 = 1_997;
@@ -33,7 +36,12 @@ const SPAN: Duration = Duration::from_secs(20);
 /// Runs the bench.
 pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
     let folder = Scratch::new("bench").or_infrastructure(|| "cannot make a folder".to_owned())?;
-    let edges = build(&site.root.join(EDGES), ".", &folder.path().join("edges"))?;
+    for file in KNOWN {
+        let name = Path::new(file).file_name().unwrap_or_default();
+        fs::copy(site.root.join(file), folder.path().join(name))
+            .or_infrastructure(|| format!("cannot copy {file}"))?;
+    }
+    let program = build(folder.path(), ".", &folder.path().join("known"))?;
     let module = site.root.join(STORE);
     let store = build(&module, "./cmd/eventstore", &folder.path().join("store"))?;
     let load = build(&module, "./cmd/eventload", &folder.path().join("load"))?;
@@ -42,7 +50,7 @@ pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
     let mut known = Known::default();
     for round in 1..=rounds {
         errln!("calls of known weight: round {round}/{rounds}");
-        known.round(&edges, &mut rng)?;
+        known.round(&program, &mut rng)?;
     }
     let mut service = Service::default();
     let arm = Arm::start(&store)?;
@@ -119,11 +127,11 @@ impl Known {
 
         let (repaired, bare) = (ours.repaired.clone(), ours.bare.clone());
         self.samples += repaired.total();
-        self.ours.push(right(&ours.edges(&repaired), &truth));
-        self.bare.push(right(&ours.edges(&bare), &truth));
+        self.ours.push(truth.overlap(&ours.edges(&repaired)));
+        self.bare.push(truth.overlap(&ours.edges(&bare)));
         let thinned = thin(&repaired, n, rng);
-        self.thinned.push(right(&ours.edges(&thinned), &truth));
-        self.theirs.push(right(&Edges::of(&theirs), &truth));
+        self.thinned.push(truth.overlap(&ours.edges(&thinned)));
+        self.theirs.push(truth.overlap(&Edges::of(&theirs)));
         Ok(())
     }
 }
@@ -186,7 +194,6 @@ struct Ours {
 impl Ours {
     /// Records `pid` while `act` runs.
     fn record(pid: u32, act: impl FnOnce() -> Outcome<()>) -> Outcome<Self> {
-        let told = |error: goprof::Error| Trouble::infrastructure(error.to_string(), "");
         let symbols = goprof::for_process(pid).map_err(told)?;
         let sampler = Sampler::start(pid, HZ, &symbols).map_err(told)?;
         act()?;
@@ -213,48 +220,15 @@ impl Ours {
     }
 }
 
-/// Caller and callee, and the part of the callee's time that is due to the caller.
-type Truth = BTreeMap<(String, String), f64>;
-
 /// What the program says of itself before it works.
-fn truth(child: &mut Child) -> Outcome<Truth> {
+fn truth(child: &mut Child) -> Outcome<KnownCalls> {
     let output = child.stdout.take().map(BufReader::new);
     let lines = output.into_iter().flat_map(BufRead::lines);
-    let mut truth = Truth::new();
-    for line in lines
+    let lines: Vec<String> = lines
         .map_while(Result::ok)
         .take_while(|line| line != "ready")
-    {
-        let fields: Vec<&str> = line.split(' ').collect();
-        if let ["edge", caller, callee, weight] = fields[..] {
-            let weight: f64 = weight.parse().unwrap_or(0.0);
-            truth.insert((caller.to_owned(), callee.to_owned()), weight / 64.0);
-        }
-    }
-    Ok(truth)
-}
-
-/// The part of all weight on calls of the functions in `truth` that is on the right call.
-fn right(edges: &Edges, truth: &Truth) -> f64 {
-    let mut by_call: BTreeMap<(&str, &str), f64> = BTreeMap::new();
-    let mut by_callee: BTreeMap<&str, f64> = BTreeMap::new();
-    let known = |callee: &str| truth.keys().any(|(_, known)| known == callee);
-    for (edge, weight) in edges.by_weight() {
-        if known(&edge.callee) {
-            *by_call.entry((&edge.caller, &edge.callee)).or_default() += weight as f64;
-            *by_callee.entry(&edge.callee).or_default() += weight as f64;
-        }
-    }
-    let total: f64 = by_callee.values().sum();
-    let right: f64 = truth
-        .iter()
-        .map(|((caller, callee), share)| {
-            let all = by_callee.get(callee.as_str()).copied().unwrap_or(0.0);
-            let found = by_call.get(&(caller.as_str(), callee.as_str()));
-            found.copied().unwrap_or(0.0).min(share * all)
-        })
-        .sum();
-    right / total.max(1.0)
+        .collect();
+    KnownCalls::parse(&lines.join("\n")).map_err(told)
 }
 
 /// `n` of the samples, drawn at random.
@@ -281,7 +255,11 @@ fn count(profile: &Profile) -> u64 {
 }
 
 fn read(bytes: &[u8]) -> Outcome<Profile> {
-    goprof::read(bytes).map_err(|error| Trouble::infrastructure(error.to_string(), ""))
+    goprof::read(bytes).map_err(told)
+}
+
+fn told(error: goprof::Error) -> Trouble {
+    Trouble::infrastructure(error.to_string(), "")
 }
 
 /// What runtime/pprof records of a service in so many seconds.
