@@ -15,7 +15,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Stable: `sample-types`, `no-samples`, `start-lines`, `inlined-frames`, `sample-count`,
-    /// `duration`.
+    /// `duration`; of advice `no-calls`, `unseen-calls`, `time-span`, `stale-names`.
     pub id: &'static str,
     pub severity: Severity,
     pub message: String,

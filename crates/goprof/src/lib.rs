@@ -6,7 +6,7 @@
 //! - [`Symbolizer`]: addresses to logical frames, as the Go runtime itself would tell them.
 //! - [`ProfileBuilder`], [`encode`]: the pprof file, the same bytes for the same input.
 //! - [`read`], [`check`]: a pprof from anywhere, and whether Go's compiler can use it.
-//! - [`Edges`]: the calls that Go's compiler reads from it; [`advice`]: what would make it better.
+//! - [`Edges`]: the calls that Go's compiler reads from it; [`advice`], [`Against`]: what would make it better.
 //! - [`KnownCalls`]: what profilers are judged by.
 //! - [`folded`], [`flame_graph`]: the same profile as text and as a picture.
 //!
@@ -20,6 +20,7 @@
 //! are matched by linker name, call sites by `line - start_line`.
 
 mod advice;
+mod against;
 mod builder;
 mod check;
 mod edges;
@@ -39,6 +40,7 @@ mod samples;
 mod symbolize;
 
 pub use advice::{advice, unseen};
+pub use against::Against;
 pub use builder::{Frame, Location, MappedFile, Meta, ProfileBuilder, encode};
 pub use check::{Expect, Finding, Severity, check, check_with};
 pub use edges::{Edge, Edges, HOT};

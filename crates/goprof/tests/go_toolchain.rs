@@ -5,7 +5,9 @@ mod common;
 
 use std::path::PathBuf;
 
-use goprof::{MapEntry, Meta, Samples, Symbolizer, check, encode, to_profile};
+use goprof::{
+    Against, Edge, Edges, MapEntry, Meta, Samples, Symbolizer, check, encode, to_profile,
+};
 use gosym::{Binary, Mapping};
 
 const SAMPLES: u64 = 3000;
@@ -246,4 +248,50 @@ fn edges_are_those_that_go_tool_preprofile_prints() {
         compared += goprof::Edges::of(&profile).len();
     }
     assert!(compared > 100, "only {compared} calls were compared");
+}
+
+/// A profile of an older source: what is inlined everywhere is still there, what was renamed is not.
+#[test]
+fn functions_that_the_program_lacks_are_named() {
+    if !common::has_go() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let exe = dir.path().join("stacks");
+    let ldflags = "-ldflags=-checklinkname=0 -s -w";
+    let args = ["build", ldflags, "-o", common::text(&exe), "."];
+    common::go_ok("stacks", &args);
+    let program = Binary::open(&exe).expect("it opens");
+    let edges = |calls: &[(&str, &str, i64)]| -> Edges {
+        calls
+            .iter()
+            .map(|(caller, callee, weight)| {
+                let edge = Edge {
+                    caller: (*caller).to_owned(),
+                    callee: (*callee).to_owned(),
+                    offset: 1,
+                };
+                (edge, *weight)
+            })
+            .collect()
+    };
+    let today = [
+        ("main.directly", "main.inlinedOnce", 40),
+        ("runtime.main", "main.main", 10),
+        ("runtime.mallocgc", "runtime.memclrNoHeapPointers", 30),
+    ];
+    let against = Against::of(&edges(&today), &program);
+    assert_eq!((against.stale, against.own), (0.0, Some(0.625)));
+    assert_eq!(against.finding(), None);
+
+    let older = [&today[..], &[("main.main", "main.renamed", 20)]].concat();
+    let against = Against::of(&edges(&older), &program);
+    assert_eq!(against.lacking, [("main.renamed".to_owned(), 20)]);
+    let finding = against.finding().expect("a fifth is gone");
+    assert_eq!(finding.id, "stale-names");
+    assert!(
+        finding.message.starts_with("20 % ") && finding.message.ends_with(": main.renamed"),
+        "{}",
+        finding.message
+    );
 }

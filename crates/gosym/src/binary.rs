@@ -20,6 +20,7 @@ pub struct Binary {
     /// `go:func.*` when it is not inside the pclntab.
     go_func: Option<Vec<u8>>,
     version: Option<String>,
+    main_module: Option<String>,
     gnu_build_id: Option<Vec<u8>>,
     go_build_id: Option<String>,
     ids: OnceLock<&'static [FuncId]>,
@@ -90,10 +91,14 @@ impl Binary {
     fn from_reader<R: Read + Seek>(mut reader: R) -> Result<Binary, Error> {
         let layout = Layout::parse(&mut reader)?;
         let r = &mut reader;
-        let version = layout.section(".go.buildinfo").and_then(|s| {
+        let info = layout.section(".go.buildinfo").and_then(|s| {
             let bytes = layout.read(r, s.offset, s.size.min(1 << 20)).ok()?;
-            buildinfo::version_text(&bytes)
+            Some(buildinfo::texts(&bytes))
         });
+        let buildinfo::Texts {
+            version,
+            module: main_module,
+        } = info.unwrap_or_default();
         let (tab_addr, tab) = find_pclntab(&layout, r)?;
         let Some(module) = moduledata::find(&layout, r, &tab, tab_addr)? else {
             return Err(Error::NoModuleData {
@@ -116,12 +121,25 @@ impl Binary {
             module,
             go_func,
             version,
+            main_module,
         })
     }
 
     /// All functions, by address. Includes runtime and assembly functions, not C code.
     pub fn functions(&self) -> impl Iterator<Item = Function<'_>> {
         (0..self.tab.nfunc).filter_map(|i| Some(self.function(self.tab.func(i)?)))
+    }
+
+    /// The names of all functions that are in the program's code, as the linker spells them: also of those
+    /// that were inlined wherever they are called. Not sorted.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.tab.names()
+    }
+
+    /// The path of the module that the main package belongs to; `None` when the build information was
+    /// removed, or knows of no module.
+    pub fn main_module(&self) -> Option<&str> {
+        self.main_module.as_deref()
     }
 
     /// The function whose code or trailing padding holds `pc`.

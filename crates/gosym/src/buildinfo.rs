@@ -30,24 +30,54 @@ const FLAGS_AT: usize = 15;
 const INLINE_STRINGS: u8 = 2;
 const HEADER_LEN: usize = 32;
 
-/// The version text in the contents of `.go.buildinfo`. Since Go 1.18 it is stored inline, as a
-/// varint length and the bytes, after a header of 32 bytes.
-pub(crate) fn version_text(section: &[u8]) -> Option<String> {
-    if !section.starts_with(MAGIC) || section.get(FLAGS_AT)? & INLINE_STRINGS == 0 {
-        return None;
+/// What `.go.buildinfo` holds. Since Go 1.18 both texts are stored inline, each as a varint length and
+/// the bytes, after a header of 32 bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Texts {
+    /// `go1.26.8`.
+    pub version: Option<String>,
+    /// The path of the module that the main package belongs to.
+    pub module: Option<String>,
+}
+
+pub(crate) fn texts(section: &[u8]) -> Texts {
+    let inline = section
+        .get(FLAGS_AT)
+        .is_some_and(|flags| flags & INLINE_STRINGS != 0);
+    if !section.starts_with(MAGIC) || !inline {
+        return Texts::default();
     }
+    let (version, at) = text(section, HEADER_LEN).unzip();
+    let modules = at.and_then(|at| text(section, at));
+    Texts {
+        version: version.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
+        module: modules.and_then(|(bytes, _)| module_path(bytes)),
+    }
+}
+
+/// The text whose length is at `at`, and where it ends.
+fn text(section: &[u8], mut at: usize) -> Option<(&[u8], usize)> {
     let mut len = 0usize;
-    let mut at = HEADER_LEN;
     for shift in (0..28).step_by(7) {
         let byte = *section.get(at)?;
         at += 1;
         len |= usize::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            let text = section.get(at..at.checked_add(len)?)?;
-            return String::from_utf8(text.to_vec()).ok();
+            let end = at.checked_add(len)?;
+            return Some((section.get(at..end)?, end));
         }
     }
     None
+}
+
+/// From lines as `mod<TAB>example.com/server<TAB>(devel)<TAB>`, between two marks of 16 bytes that are
+/// no text (`infoStart`, `cmd/go/internal/modload/build.go`).
+fn module_path(modules: &[u8]) -> Option<String> {
+    const MARK: usize = 16;
+    let lines = modules.get(MARK..modules.len().checked_sub(MARK)?)?;
+    let lines = std::str::from_utf8(lines).ok()?;
+    let line = lines.lines().find_map(|line| line.strip_prefix("mod\t"))?;
+    Some(line.split('\t').next()?.to_owned())
 }
 
 #[cfg(test)]
@@ -77,6 +107,6 @@ mod tests {
         section.resize(HEADER_LEN, 0);
         section.extend([0xff, 0x01]);
         section.extend(b"go1.26.8");
-        assert_eq!(version_text(&section), None);
+        assert_eq!(texts(&section), Texts::default());
     }
 }

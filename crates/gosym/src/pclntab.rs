@@ -180,6 +180,14 @@ impl Pclntab {
             .map_or(Cow::Borrowed("?"), String::from_utf8_lossy)
     }
 
+    /// Every name of the table, which inlined calls use too.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let names = self.data[self.names..self.cu].split(|&byte| byte == 0);
+        names
+            .filter(|name| !name.is_empty())
+            .map(String::from_utf8_lossy)
+    }
+
     fn file_name(&self, func: &RawFunc, file_no: i32) -> Option<Cow<'_, str>> {
         let index = func.cu_offset.checked_add(u32::try_from(file_no).ok()?)? as usize;
         let offset = u32_at(&self.data[self.cu..self.files], index.checked_mul(4)?)?;

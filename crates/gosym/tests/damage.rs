@@ -82,6 +82,7 @@ fn survive(sound: &[u8], rounds: usize, damage: impl Fn(&mut Vec<u8>, &mut Rng))
             poke(&bin, &mut rng, 50);
             if round % 50 == 0 {
                 assert!(bin.functions().count() <= copy.len());
+                assert!(bin.names().count() <= copy.len());
             }
         }
         let took = started.elapsed();

@@ -218,6 +218,9 @@ pub enum Pgo {
     Check {
         /// In pprof format.
         profile: PathBuf,
+        /// A Go program, built from the source of today: are the functions of the profile in it?
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
         /// How many of the heaviest calls to show.
         #[arg(long, default_value_t = 5, value_name = "N")]
         calls: usize,

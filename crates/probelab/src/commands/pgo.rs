@@ -3,7 +3,8 @@
 use std::{fs::File, io::Read as _, path::Path};
 
 use console::style;
-use goprof::{Edges, Finding, Severity, pprof::Profile};
+use goprof::{Against, Edges, Finding, Severity, pprof::Profile};
+use gosym::Binary;
 use serde_json::json;
 
 use crate::{
@@ -16,9 +17,10 @@ pub fn run(command: Pgo) -> Outcome {
     match command {
         Pgo::Check {
             profile,
+            program,
             calls,
             format,
-        } => check(&profile, calls, format),
+        } => check(&profile, program.as_deref(), calls, format),
     }
 }
 
@@ -41,10 +43,14 @@ pub struct Checked {
     findings: Vec<Finding>,
     edges: Edges,
     profile: Profile,
+    against: Option<Against>,
 }
 
-fn check(path: &Path, calls: usize, format: ListFormat) -> Outcome {
-    let checked = Checked::of(read(path)?);
+fn check(path: &Path, program: Option<&Path>, calls: usize, format: ListFormat) -> Outcome {
+    let mut checked = Checked::of(read(path)?);
+    if let Some(program) = program {
+        checked.hold_against(program)?;
+    }
     match format {
         ListFormat::Human => checked.show(path, calls),
         ListFormat::Json => {
@@ -65,6 +71,7 @@ impl Checked {
             findings: goprof::check(&profile),
             edges: Edges::of(&profile),
             profile,
+            against: None,
         };
         // What a profile could be better in matters once it can be used at all.
         if checked.is_usable() {
@@ -72,6 +79,23 @@ impl Checked {
             checked.findings.extend(advice);
         }
         checked
+    }
+
+    fn hold_against(&mut self, program: &Path) -> Outcome<()> {
+        let binary = Binary::open(program).map_err(|error| {
+            let what = match error {
+                gosym::Error::Open { .. } => error.to_string(),
+                _ => format!("{}: {error}", program.display()),
+            };
+            Trouble::usage(
+                what,
+                "give a program that `go build` made from the source of today",
+            )
+        })?;
+        let against = Against::of(&self.edges, &binary);
+        self.findings.extend(against.finding());
+        self.against = Some(against);
+        Ok(())
     }
 
     pub fn is_usable(&self) -> bool {
@@ -101,6 +125,12 @@ impl Checked {
             self.edges.len(),
             self.edges.hot().len()
         );
+        if let Some(own) = self.against.as_ref().and_then(|against| against.own) {
+            outln!(
+                "{:.1} % of the weight is on calls from or to the program's own module",
+                own * 100.0
+            );
+        }
         for found in &self.findings {
             let mark = match found.severity {
                 Severity::Error => style("bad ").red(),
@@ -174,6 +204,8 @@ impl Checked {
             "hot": self.edges.hot().len(),
             "weight": self.edges.total(),
             "unseen": goprof::unseen(&self.profile, &self.edges),
+            "stale": self.against.as_ref().map(|against| against.stale),
+            "own": self.against.as_ref().and_then(|against| against.own),
             "findings": findings,
             "heaviest": heaviest,
         })

@@ -90,7 +90,7 @@ const PHASES: [Phase; 17] = [
     },
     Phase {
         name: "profiler-kernels",
-        command: "\"$LAB\" --course fixtures/course verify known-calls --brief --kernel all",
+        command: "\"$LAB\" --course fixtures/course verify known-calls --brief --kernel all && \"$LAB\" --course fixtures/course verify known-calls --brief --arch $OTHER_ARCH --kernel 6.12",
     },
     Phase {
         name: "book",
