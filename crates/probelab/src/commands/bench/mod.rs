@@ -95,7 +95,7 @@ const ALL: [(&str, &str, Bench); 3] = [
     ),
     (
         "profile",
-        "whether the profiler knows who calls whom: beside what is true, and beside runtime/pprof",
+        "whether the profiler knows who calls whom, and what a sample costs; beside runtime/pprof and perf",
         profile::run,
     ),
     (

@@ -1,5 +1,7 @@
 //! How well `goprof` knows who calls whom: beside what is true of a program made for it, and beside what
-//! Go's own profiler says of a service.
+//! Go's own profiler says of a service. And what that costs.
+
+mod cost;
 
 use std::{
     fs,
@@ -82,11 +84,9 @@ pub fn run(site: &Site, rounds: u32) -> Outcome<Measured> {
         known.samples as f64 / f64::from(rounds),
         all.peer * 100.0,
     );
-    Ok(Measured::new(
-        "profile",
-        vec![all, equal, service],
-        sentence,
-    ))
+    let mut rows = vec![all, equal, service];
+    rows.extend(cost::rows(&arm, &load, rounds, &mut rng)?);
+    Ok(Measured::new("profile", rows, sentence))
 }
 
 /// Of the program whose calls have known weights.
@@ -211,12 +211,16 @@ impl Ours {
     }
 
     fn edges(&mut self, samples: &Samples) -> Edges {
-        let meta = Meta {
-            period_nanos: 1_000_000_000 / i64::from(HZ),
-            time_nanos: 0,
-            duration_nanos: 0,
-        };
-        Edges::of(&goprof::to_profile(samples, &mut self.symbols, meta))
+        Edges::of(&goprof::to_profile(samples, &mut self.symbols, meta(HZ)))
+    }
+}
+
+/// Of a recording whose time is of no interest.
+fn meta(hz: u32) -> Meta {
+    Meta {
+        period_nanos: 1_000_000_000 / i64::from(hz),
+        time_nanos: 0,
+        duration_nanos: 0,
     }
 }
 
