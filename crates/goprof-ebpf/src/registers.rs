@@ -13,8 +13,9 @@ use aya_ebpf::bindings::user_pt_regs as RawRegisters;
 
 /// Of a thread, where it was interrupted.
 pub struct Registers {
-    /// x86-64: the stack pointer. arm64: the link register.
-    word: u64,
+    stack: u64,
+    /// arm64 only.
+    link: u64,
     /// x86-64: the code segment. arm64: the processor state.
     mode: u64,
 }
@@ -36,7 +37,8 @@ impl Registers {
         // SAFETY: the caller's.
         unsafe {
             Self {
-                word: core::ptr::read_volatile(&raw const (*registers).rsp),
+                stack: core::ptr::read_volatile(&raw const (*registers).rsp),
+                link: 0,
                 mode: core::ptr::read_volatile(&raw const (*registers).cs),
             }
         }
@@ -48,7 +50,8 @@ impl Registers {
         // SAFETY: the caller's.
         unsafe {
             Self {
-                word: core::ptr::read_volatile(&raw const (*registers).regs[30]),
+                stack: core::ptr::read_volatile(&raw const (*registers).sp),
+                link: core::ptr::read_volatile(&raw const (*registers).regs[30]),
                 mode: core::ptr::read_volatile(&raw const (*registers).pstate),
             }
         }
@@ -64,19 +67,19 @@ impl Registers {
         }
     }
 
-    /// Where the return address of a function without a frame is.
-    #[cfg(bpf_target_arch = "x86_64")]
+    /// Where a return address may be that is not on the chain of frame pointers: on x86-64 the two words
+    /// at the stack pointer, on arm64 the link register and the word at the stack pointer.
     #[inline(always)]
     pub fn words(&self) -> [u64; 2] {
         // SAFETY: the helper looks whether the address can be read.
-        unsafe { aya_ebpf::helpers::bpf_probe_read_user(self.word as *const [u64; 2]) }
-            .unwrap_or_default()
-    }
-
-    #[cfg(bpf_target_arch = "aarch64")]
-    #[inline(always)]
-    pub fn words(&self) -> [u64; 2] {
-        [self.word, 0]
+        let words =
+            unsafe { aya_ebpf::helpers::bpf_probe_read_user(self.stack as *const [u64; 2]) }
+                .unwrap_or_default();
+        if cfg!(bpf_target_arch = "x86_64") {
+            words
+        } else {
+            [self.link, words[0]]
+        }
     }
 }
 

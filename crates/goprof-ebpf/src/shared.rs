@@ -21,8 +21,8 @@ pub struct Stack {
 pub struct Key {
     /// Key of the [`Stack`], a hash of it.
     pub stack: u64,
-    /// On amd64 the two words at the stack pointer, on arm64 the link register and 0; a word that
-    /// is in no range of code is 0.
+    /// On amd64 the two words at the stack pointer, on arm64 the link register and the word at the
+    /// stack pointer; a word that is in no range of code is 0.
     pub words: [u64; 2],
     /// [`IN_KERNEL`] and [`NO_REGISTERS`].
     pub flags: u64,

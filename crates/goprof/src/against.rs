@@ -29,21 +29,25 @@ impl Against {
     /// without the profile: a function that it lacks is gone, was renamed, or is used no more.
     pub fn of(edges: &Edges, program: &Binary) -> Self {
         let names: HashSet<_> = program.names().collect();
-        let module = program.main_module();
-        let (mut stale, mut own) = (0, 0);
+        let module = program.main_module().map(symbol_prefix);
+        let (mut stale, mut own) = (0_i64, 0_i64);
         let mut lacking: BTreeMap<&str, i64> = BTreeMap::new();
         for (edge, weight) in edges.by_weight() {
             let ends = [edge.caller.as_str(), edge.callee.as_str()];
             let gone: HashSet<&str> = ends
                 .into_iter()
-                .filter(|name| !names.contains(*name))
+                // What was recorded without a name is not Go's: the vDSO, C code.
+                .filter(|name| !name.is_empty() && !names.contains(*name))
                 .collect();
-            stale += if gone.is_empty() { 0 } else { weight };
-            for name in gone {
-                *lacking.entry(name).or_default() += weight;
+            if !gone.is_empty() {
+                stale = stale.saturating_add(weight);
             }
-            if ends.iter().any(|name| is_of(module, name)) {
-                own += weight;
+            for name in gone {
+                let sum = lacking.entry(name).or_default();
+                *sum = i64::saturating_add(*sum, weight);
+            }
+            if ends.iter().any(|name| is_of(module.as_deref(), name)) {
+                own = own.saturating_add(weight);
             }
         }
         let share = |weight: i64| weight as f64 / (edges.total() as f64).max(1.0);
@@ -86,14 +90,23 @@ impl Against {
     }
 }
 
+/// A module's path as symbols begin with it: dots behind the last slash are escaped (`PathToPrefix`,
+/// `cmd/internal/objabi/path.go`).
+fn symbol_prefix(path: &str) -> String {
+    let last = path.rfind('/').map_or(0, |slash| slash + 1);
+    format!("{}{}", &path[..last], path[last..].replace('.', "%2e"))
+}
+
 /// Whether the linker's name is of a package of `module`. Those of package main are `main.…`, whatever
-/// its path.
+/// its path. In a package below the module's own the dots of the latter are not the last element's.
 fn is_of(module: Option<&str>, name: &str) -> bool {
     let Some(module) = module else { return false };
-    name.starts_with("main.")
-        || name
-            .strip_prefix(module)
-            .is_some_and(|rest| rest.starts_with(['.', '/']))
+    let below = module.replace("%2e", ".");
+    let begins = |prefix: &str, next: char| {
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| rest.starts_with(next))
+    };
+    name.starts_with("main.") || begins(module, '.') || begins(&below, '/')
 }
 
 #[cfg(test)]
@@ -111,6 +124,13 @@ mod tests {
         ] {
             assert_eq!(is_of(Some("example.com/shop"), name), own, "{name}");
             assert!(!is_of(None, name));
+        }
+        let yaml = symbol_prefix("gopkg.in/yaml.v3");
+        for name in [
+            "gopkg.in/yaml%2ev3.Marshal",
+            "gopkg.in/yaml.v3/internal.parse",
+        ] {
+            assert!(is_of(Some(&yaml), name), "{name} of {yaml}");
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Error {
     #[error("process {pid} runs no Go code that can be read: {why}")]
     NoGoCode { pid: u32, why: String },
     #[error(
-        "sampling loads BPF programs and opens perf events, which takes root or CAP_BPF and CAP_PERFMON; run it with sudo"
+        "sampling looks into another process, loads BPF programs and opens perf events, which takes root; CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE do where the sysctl kernel.perf_event_paranoid is 2 or less"
     )]
     Privilege,
     #[error(
@@ -44,4 +44,14 @@ pub enum Error {
     Invalid(String),
     #[error("cannot draw the flame graph: {0}")]
     FlameGraph(String),
+}
+
+impl Error {
+    /// Why what the kernel tells of a process can't be read.
+    pub(crate) fn of_process(pid: u32, source: std::io::Error) -> Self {
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Self::Privilege,
+            _ => Self::Process { pid, source },
+        }
+    }
 }

@@ -6,8 +6,12 @@ use std::{
     process::{Child, Command},
 };
 
+/// For ptrace's address and data, which are as long as a pointer.
+const NOTHING: libc::c_long = 0;
+
 /// A command that was started and stands before its first instruction: its files are mapped, and
-/// nothing of it has run (ptrace(2), PTRACE_TRACEME). Dropping it ends it.
+/// nothing of it has run (ptrace(2), PTRACE_TRACEME). It ends when this is dropped, and with this process,
+/// however that ends.
 ///
 /// To be used by the thread that started it only.
 #[derive(Debug)]
@@ -41,6 +45,18 @@ impl Held {
             held.child = None;
             return Err(io::Error::other("it ended before it began"));
         }
+        // SAFETY: the options are a number, given in the place of an address.
+        let set = unsafe {
+            libc::ptrace(
+                libc::PTRACE_SETOPTIONS,
+                held.pid(),
+                NOTHING,
+                libc::c_long::from(libc::PTRACE_O_EXITKILL),
+            )
+        };
+        if set == -1 {
+            return Err(io::Error::last_os_error());
+        }
         Ok(held)
     }
 
@@ -55,7 +71,7 @@ impl Held {
     /// When somebody else has ended it.
     pub fn release(mut self) -> io::Result<Child> {
         // SAFETY: neither address nor signal is given.
-        if unsafe { libc::ptrace(libc::PTRACE_DETACH, self.pid(), 0, 0) } == -1 {
+        if unsafe { libc::ptrace(libc::PTRACE_DETACH, self.pid(), NOTHING, NOTHING) } == -1 {
             return Err(io::Error::last_os_error());
         }
         self.child

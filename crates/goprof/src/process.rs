@@ -11,7 +11,7 @@ use crate::{Error, MapEntry, Symbolizer, parse_maps};
 /// also when they were replaced or deleted since, or lie in another mount namespace.
 pub fn for_process(pid: u32) -> Result<Symbolizer, Error> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/maps"))
-        .map_err(|source| Error::Process { pid, source })?;
+        .map_err(|source| Error::of_process(pid, source))?;
     let mut problem = None;
     let symbolizer = Symbolizer::new(&parse_maps(&text)?, |entry| {
         let opened = candidates(pid, entry).into_iter().map(Binary::open);

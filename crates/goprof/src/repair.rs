@@ -14,8 +14,8 @@ use crate::{Samples, Symbolizer};
 pub struct RawStack {
     /// The leaf's PC, then return addresses as frame pointers lead to them.
     pub addresses: Vec<u64>,
-    /// amd64: the two words at the stack pointer; arm64: the link register and 0. 0 for what is no
-    /// address of Go code.
+    /// amd64: the two words at the stack pointer; arm64: the link register and the word at the stack
+    /// pointer. 0 for what is no address of Go code.
     pub words: [u64; 2],
     /// The thread was in the kernel: the leaf is where it entered.
     pub in_kernel: bool,
@@ -66,15 +66,20 @@ fn missing(stack: &RawStack, symbols: &Symbolizer) -> Missing {
     let Some((arch, delta)) = symbols.sp_delta(leaf) else {
         return Missing::Nothing;
     };
+    // Frames as the assemblers make them: `cmd/internal/obj/x86/obj6.go` (since Go 1.21; before, a gap
+    // stays in which the frame pointer is not set and `pcsp` does not tell) and `arm64/obj7.go`.
     let caller = match (arch, delta) {
         // At the entry, in a function without a frame, or before its RET.
         (_, 0) => stack.words[0],
-        // The frame pointer of the caller was pushed: before `MOVQ SP, BP` the frame is not linked yet,
-        // afterwards, in a frame without locals, it is.
-        (gosym::Arch::Amd64, 8) if callers.first() == Some(&stack.words[1]) => {
-            return Missing::Nothing;
+        // The caller's frame pointer was pushed and the frame may not be linked yet, or the return
+        // address stored and the frame pointer not set, or restored already. Where the chain begins
+        // with it, nothing is missing.
+        (gosym::Arch::Amd64, 8) | (gosym::Arch::Arm64, 1..) => {
+            if callers.first() == Some(&stack.words[1]) {
+                return Missing::Nothing;
+            }
+            stack.words[1]
         }
-        (gosym::Arch::Amd64, 8) => stack.words[1],
         _ => return Missing::Nothing,
     };
     match caller {

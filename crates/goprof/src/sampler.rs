@@ -49,7 +49,9 @@ pub struct Recording {
     pub no_stack: u64,
     /// Of these, not in `stacks` since there was no room.
     pub lost: u64,
-    /// Ticks after the process had become another program (execve(2)); in no other number.
+    /// How often the process has become another program (execve(2)).
+    pub execs: u64,
+    /// Ticks after that; in no other number.
     pub after_exec: u64,
 }
 
@@ -64,7 +66,7 @@ impl Sampler {
         if hz == 0 || hz > max {
             return Err(Error::Rate { hz, max });
         }
-        let target = Target::of(pid).map_err(|source| Error::Process { pid, source })?;
+        let target = Target::of(pid).map_err(|source| Error::of_process(pid, source))?;
         let mut ebpf = EbpfLoader::new()
             .override_global("PID", &target.pid, true)
             .override_global("NAMESPACE_DEVICE", &target.device, true)
@@ -107,7 +109,9 @@ impl Sampler {
     pub fn recording(&self) -> Result<Recording, Error> {
         let stacks: HashMap<_, u64, Stack> = map(&self.ebpf, "STACKS")?;
         let counts: HashMap<_, Key, u64> = map(&self.ebpf, "COUNTS")?;
+        let execs: Array<_, u64> = map(&self.ebpf, "EXECS")?;
         let mut recording = Recording {
+            execs: execs.get(&0, 0).map_err(refused)?,
             samples: self.tally(Tally::Samples)?,
             no_stack: self.tally(Tally::NoStack)?,
             lost: self.tally(Tally::Lost)?,
@@ -175,15 +179,17 @@ fn lacks(name: &str) -> Error {
     Error::Sampler(format!("its BPF object lacks {name}"))
 }
 
-/// What the kernel answered, with all causes that the library keeps apart.
+/// What the kernel answered, with all causes that the library keeps apart. Root that is refused is not
+/// told to become root: a container, a locked down kernel or the verifier refuses.
 fn refused(error: impl std::error::Error) -> Error {
+    let root = rustix::process::geteuid().is_root();
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let not_allowed = error
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
-        if not_allowed {
+        if not_allowed && !root {
             return Error::Privilege;
         }
         let more = error.to_string();
@@ -201,7 +207,7 @@ fn max_rate() -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// A process, as `bpf_get_ns_current_pid_tgid` knows it (kernel/bpf/helpers.c).
+/// A process, also by the number of one of its threads, as `bpf_get_ns_current_pid_tgid` knows it (kernel/bpf/helpers.c).
 struct Target {
     /// In its own PID namespace.
     pid: u32,
@@ -215,7 +221,7 @@ impl Target {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         // In each namespace that it is in, its own last.
         let inner = status.lines().find_map(|line| {
-            line.strip_prefix("NSpid:")?
+            line.strip_prefix("NStgid:")?
                 .split_whitespace()
                 .last()?
                 .parse()

@@ -334,7 +334,7 @@ struct Forked {
 }
 
 /// Starts `runner` in a copy of this process: where every instruction is translated, executing the
-/// program again would take a tenth of a short check.
+/// program again would be a thirtieth of a short check.
 fn fork(runner: fn() -> u8) -> io::Result<Forked> {
     let (its_input, input) = io::pipe()?;
     let (output, its_output) = io::pipe()?;

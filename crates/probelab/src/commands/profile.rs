@@ -3,6 +3,7 @@
 mod live;
 
 use std::{
+    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command},
@@ -31,23 +32,31 @@ const SECONDS: u64 = 30;
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a command may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// The same, before it is told once more: Ctrl-C told all that run in the terminal.
+const HEARD: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub fn run(options: &Options) -> Outcome {
     // Before anything is recorded that could then not be kept.
-    let output = File::create(&path_of_output(options)?)?;
+    let path = path_of_output(options)?;
+    if options.flamegraph.as_ref() == Some(&path) {
+        return Err(Trouble::usage(
+            format!("{} can't be both profile and flame graph", path.display()),
+            "say --output and --flamegraph with different files",
+        ));
+    }
+    let output = File::create(&path, options.output.is_some())?;
     let flame_graph = options
         .flamegraph
         .as_deref()
-        .map(File::create)
+        .map(|path| File::create(path, true))
         .transpose()?;
     let interrupted = interrupted()?;
 
     let target = Target::of(options)?;
     let pid = target.pid();
-    let mut symbols = goprof::for_process(pid).map_err(|error| told(error, options))?;
-    let sampler =
-        Sampler::start(pid, options.hz, &symbols).map_err(|error| told(error, options))?;
+    let mut symbols = goprof::for_process(pid).map_err(told)?;
+    let sampler = Sampler::start(pid, options.hz, &symbols).map_err(told)?;
     let begin = (Instant::now(), SystemTime::now());
     let mut running = target.go()?;
 
@@ -56,7 +65,8 @@ pub fn run(options: &Options) -> Outcome {
         false => options.seconds,
     };
     let end = limit.map(|seconds| begin.0 + Duration::from_secs(seconds));
-    let mut view = live::View::new();
+    // A command has the terminal for itself.
+    let mut view = live::View::new(options.exec.is_empty());
     while !interrupted.load(Ordering::Relaxed) && running.is_running() {
         let now = Instant::now();
         if end.is_some_and(|end| now >= end) {
@@ -64,40 +74,26 @@ pub fn run(options: &Options) -> Outcome {
         }
         std::thread::sleep(end.map_or(LOOK, |end| LOOK.min(end - now)));
         if view.is_due() {
-            let so_far = sampler.recording().map_err(|error| told(error, options))?;
-            view.show(&so_far, &mut symbols);
+            // Without a picture the recording is as good.
+            if let Ok(so_far) = sampler.recording() {
+                view.show(&so_far, &mut symbols);
+            }
         }
     }
     let lasted = begin.0.elapsed();
     view.clear();
-    let recording = sampler.recording().map_err(|error| told(error, options))?;
+    let ended_early = options.exec.is_empty() && !running.is_running();
+    // With what was mapped meanwhile, a plugin say. First the map, then whether the process is still the
+    // program that it was: of another one the map would be wrong.
+    let now = goprof::for_process(pid);
+    let recording = sampler.recording().map_err(told)?;
     drop(sampler);
-    // What was mapped meanwhile, a plugin say; of another program it would be wrong.
-    if recording.after_exec == 0
-        && running.is_running()
-        && let Ok(now) = goprof::for_process(pid)
-    {
+    if let (Ok(now), 0) = (now, recording.execs) {
         symbols = now;
     }
-    let ended_early = !running.is_running();
-    running.end();
+    running.end(interrupted.load(Ordering::Relaxed));
 
     let (samples, repairs) = goprof::repair(&recording.stacks, &symbols);
-    let meta = Meta {
-        period_nanos: 1_000_000_000 / i64::from(options.hz),
-        time_nanos: begin.1.duration_since(UNIX_EPOCH).map_or(0, nanos),
-        duration_nanos: nanos(lasted),
-    };
-    let profile = goprof::to_profile(&samples, &mut symbols, meta);
-    let title = format!("Process {pid}");
-    let drawing = flame_graph
-        .map(|file| {
-            let svg = goprof::flame_graph(&profile, &title);
-            svg.map(|svg| (file, svg))
-                .map_err(|error| told(error, options))
-        })
-        .transpose();
-    let written = output.write(&goprof::encode(&profile))?;
     let summary = Summary {
         recording: &recording,
         repairs,
@@ -105,13 +101,26 @@ pub fn run(options: &Options) -> Outcome {
         lasted,
         hz: options.hz,
     };
-    summary.show(ended_early && options.exec.is_empty());
-    let checked = Checked::of(profile);
-    checked.show(&written, 5);
-    if let Some((file, svg)) = drawing? {
-        let path = file.write(svg.as_bytes())?;
-        outln!("flame graph: {}", path.display());
+    summary.show(ended_early);
+    if samples.total() == 0 {
+        outln!(
+            "It used no CPU time, so there is nothing to write. Record it under load, or for longer."
+        );
+        return Ok(Exit::Fail);
     }
+    let meta = Meta {
+        period_nanos: 1_000_000_000 / i64::from(options.hz),
+        time_nanos: begin.1.duration_since(UNIX_EPOCH).map_or(0, nanos),
+        duration_nanos: nanos(lasted),
+    };
+    let profile = goprof::to_profile(&samples, &mut symbols, meta);
+    output.write(&goprof::encode(&profile))?;
+    if let Some(file) = flame_graph {
+        let svg = goprof::flame_graph(&profile, &format!("Process {pid}")).map_err(told)?;
+        file.write(svg.as_bytes())?;
+    }
+    let checked = Checked::of(profile);
+    checked.show(&path, 5);
     Ok(if checked.is_usable() {
         Exit::Pass
     } else {
@@ -135,17 +144,18 @@ fn path_of_output(options: &Options) -> Outcome<PathBuf> {
 }
 
 /// An error of the profiler's, as one of ours.
-fn told(error: Error, options: &Options) -> Trouble {
+fn told(error: Error) -> Trouble {
     let message = error.to_string();
     match error {
         Error::Privilege => {
             let program = site::this_program().unwrap_or_else(|_| "lab".into());
-            let what = options
-                .pid
-                .map_or("--exec …".to_owned(), |pid| pid.to_string());
+            let words = std::env::args_os().skip(1);
+            let words: Vec<String> = words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
             Trouble::infrastructure(
                 message,
-                format!("run: sudo -- {} profile {what}", program.display()),
+                format!("run: sudo -- {} {}", program.display(), words.join(" ")),
             )
         }
         Error::Process { .. } | Error::NoGoCode { .. } | Error::Rate { .. } => {
@@ -165,56 +175,86 @@ fn interrupted() -> Outcome<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// A file that is there under its name once it is whole.
-struct File {
-    aside: NamedTempFile,
-    path: PathBuf,
+/// What is to be written.
+enum File {
+    /// A file that is there under its name once it is whole.
+    Aside {
+        aside: NamedTempFile,
+        path: PathBuf,
+        /// Whether what is there by then may be replaced.
+        replace: bool,
+    },
+    /// A pipe or a device, which is not replaced.
+    Through(fs::File, PathBuf),
 }
 
 impl File {
-    fn create(path: &Path) -> Outcome<Self> {
+    fn create(given: &Path, replace: bool) -> Outcome<Self> {
+        Self::open(given, replace).map_err(|error| {
+            Trouble::usage(
+                format!("cannot write {}: {error}", given.display()),
+                "name a place that you may write",
+            )
+        })
+    }
+
+    fn open(given: &Path, replace: bool) -> io::Result<Self> {
+        // Where links lead is what is meant.
+        let path = match fs::canonicalize(given) {
+            Ok(path) => path,
+            Err(_) => given.to_path_buf(),
+        };
+        let kind = fs::metadata(&path).map(|meta| meta.file_type());
+        if kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+            let file = fs::File::options().write(true).open(&path)?;
+            return Ok(Self::Through(file, path));
+        }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let aside = if path.is_dir() {
-            Err(io::Error::from(io::ErrorKind::IsADirectory))
-        } else if !folder.is_dir() {
-            Err(io::Error::other(format!(
-                "there is no folder {}",
-                folder.display()
-            )))
-        } else {
-            // As readable as a file that is made in the usual way.
-            tempfile::Builder::new()
-                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-                .tempfile_in(folder)
-        };
-        let aside = aside.map_err(|error| {
-            Trouble::usage(
-                format!("cannot write {}: {error}", path.display()),
-                "say --output FILE with a place that you may write",
-            )
-        })?;
-        Ok(Self {
+        if path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !folder.is_dir() {
+            let why = format!("there is no folder {}", folder.display());
+            return Err(io::Error::other(why));
+        }
+        // As readable as a file that is made in the usual way.
+        let aside = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(folder)?;
+        Ok(Self::Aside {
             aside,
-            path: path.to_path_buf(),
+            path,
+            replace,
         })
     }
 
-    fn write(mut self, bytes: &[u8]) -> Outcome<PathBuf> {
-        let path = self.path;
-        let broken = |error: io::Error| {
+    fn write(self, bytes: &[u8]) -> Outcome<()> {
+        let (path, written) = match self {
+            Self::Through(mut file, path) => (path, file.write_all(bytes)),
+            Self::Aside {
+                mut aside,
+                path,
+                replace,
+            } => {
+                let written = aside.write_all(bytes).and_then(|()| {
+                    let kept = match replace {
+                        true => aside.persist(&path),
+                        false => aside.persist_noclobber(&path),
+                    };
+                    kept.map(drop).map_err(|error| error.error)
+                });
+                (path, written)
+            }
+        };
+        written.map_err(|error| {
             Trouble::infrastructure(
                 format!("cannot write {}: {error}", path.display()),
-                "make room, or say --output FILE with another place",
+                "make room, or name another place",
             )
-        };
-        self.aside.write_all(bytes).map_err(broken)?;
-        self.aside
-            .persist(&path)
-            .map_err(|error| broken(error.error))?;
-        Ok(path)
+        })
     }
 }
 
@@ -230,10 +270,11 @@ impl Target {
             return Ok(Self::Running(options.pid.unwrap_or_default()));
         };
         let held = Held::start(Command::new(program).args(args)).map_err(|error| {
-            Trouble::usage(
-                format!("cannot start {}: {error}", program.display()),
-                "give the program's path",
-            )
+            let help = match error.kind() {
+                io::ErrorKind::NotFound => "give the program's path",
+                _ => "",
+            };
+            Trouble::usage(format!("cannot start {}: {error}", program.display()), help)
         })?;
         Ok(Self::Held(held))
     }
@@ -270,22 +311,36 @@ impl Running {
         }
     }
 
-    /// Ends a command of ours.
-    fn end(&mut self) {
+    /// Ends a command of ours; one that the terminal has told to end, too, is given time to do so first.
+    fn end(&mut self, told_already: bool) {
         let Self::Command(child) = self else { return };
+        let ends_within = |child: &mut Child, time: Duration| {
+            let until = Instant::now() + time;
+            while matches!(child.try_wait(), Ok(None)) {
+                if Instant::now() > until {
+                    return false;
+                }
+                std::thread::sleep(LOOK);
+            }
+            true
+        };
+        if ends_within(child, if told_already { HEARD } else { Duration::ZERO }) {
+            return;
+        }
         let pid = rustix::process::Pid::from_child(child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let until = Instant::now() + GRACE;
-        while matches!(child.try_wait(), Ok(None)) {
-            if Instant::now() > until {
-                errln!(
-                    "the command does not end; it goes on as process {}",
-                    child.id()
-                );
-                return;
-            }
-            std::thread::sleep(LOOK);
+        if !ends_within(child, GRACE) {
+            errln!(
+                "the command does not end; it goes on as process {}",
+                child.id()
+            );
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(false);
     }
 }
 
@@ -354,7 +409,7 @@ impl Summary<'_> {
                 outln!("  {share:>5.1} %  {what}");
             }
         }
-        if recording.after_exec > 0 {
+        if recording.execs > 0 {
             outln!(
                 "the process became another program (execve) while it was recorded; {} samples of that are left out",
                 recording.after_exec

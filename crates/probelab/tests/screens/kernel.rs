@@ -44,6 +44,11 @@ pub const TESTS: &[Test] = &[
     ),
     ("profiles_a_command", Need::Kernel, profiles_a_command),
     (
+        "an_idle_process_leaves_a_profile_alone",
+        Need::Kernel,
+        an_idle_process_leaves_a_profile_alone,
+    ),
+    (
         "profiles_until_it_is_told",
         Need::Kernel,
         profiles_until_it_is_told,
@@ -107,15 +112,64 @@ fn profiles_a_command() {
     for expected in [
         "its caller found beside the stack",
         "Go's compiler can use it",
-        "main.framelessHeavy:0 → main.frameless",
-        "flame graph: flame.svg",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     let drawn = fs::read_to_string(checkout.root().join("flame.svg")).expect("a drawing");
     assert!(drawn.contains("main.multiplier.func1"));
-    let checked = checkout.lab(&["pgo", "check", "cpu.pprof"]);
-    assert!(checked.contains("[exit 0]"), "{checked}");
+    let checked = checkout.lab(&["pgo", "check", "cpu.pprof", "--calls", "30"]);
+    for expected in ["main.framelessHeavy:0 → main.frameless", "[exit 0]"] {
+        assert!(checked.contains(expected), "{expected}: {checked}");
+    }
+}
+
+/// Nothing to write is said, and what is there stays; a process may be named by one of its threads, and
+/// a file by a link to it.
+fn an_idle_process_leaves_a_profile_alone() {
+    let checkout = Checkout::new();
+    let mut child = Command::new(known_calls(&checkout))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let threads = format!("/proc/{}/task", child.id());
+    let until = Instant::now() + Duration::from_secs(5);
+    let mut thread = child.id().to_string();
+    while thread == child.id().to_string() && Instant::now() < until {
+        let last = fs::read_dir(&threads).expect("threads").flatten().last();
+        thread = last
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .unwrap_or(thread);
+    }
+    let (file, link) = (
+        checkout.root().join("kept.pprof"),
+        checkout.root().join("link.pprof"),
+    );
+    fs::write(&file, "kept").expect("written");
+    std::os::unix::fs::symlink("kept.pprof", &link).expect("a link");
+    let args = [
+        "profile",
+        &thread,
+        "--seconds",
+        "1",
+        "--output",
+        "link.pprof",
+    ];
+    let process = Pid::from_child(&child);
+    rustix::process::kill_process(process, Signal::STOP).expect("it runs");
+    let idle = checkout.lab(&args);
+    assert!(
+        idle.contains("It used no CPU time") && idle.contains("[exit 1]"),
+        "{idle}"
+    );
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "kept");
+
+    rustix::process::kill_process(process, Signal::CONT).expect("it waits");
+    let busy = checkout.lab(&args);
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(busy.contains("[exit 0]"), "{busy}");
+    assert!(link.is_symlink() && fs::read(&file).expect("it is there") != b"kept");
 }
 
 /// Ctrl-C ends the recording, and what was recorded is kept.

@@ -73,6 +73,7 @@ fn profile_of_nothing() {
     text += &checkout.lab(&["profile", "4194305", "--output", "nowhere/cpu.pprof"]);
     text += &checkout.lab(&["profile", "4194305", "--output", "labs"]);
     text += &checkout.lab(&["profile", "4194305", "--hz", "0"]);
+    text += &checkout.lab(&["profile", "4194305", "--output", "a", "--flamegraph", "a"]);
     assert!(!checkout.root().join("cpu.pprof").exists());
     fs::write(checkout.root().join("cpu.pprof"), "mine").expect("written");
     text += &checkout.lab(&["profile", "4194305"]);

@@ -21,10 +21,11 @@ pub struct View {
 }
 
 impl View {
-    pub fn new() -> Self {
+    /// A view, if one is `wanted` and somebody looks.
+    pub fn new(wanted: bool) -> Self {
         let term = Term::stderr();
         Self {
-            term: term.is_term().then_some(term),
+            term: (wanted && term.is_term()).then_some(term),
             next: Instant::now() + PAUSE,
             lines: 0,
         }
