@@ -51,7 +51,7 @@ const PHASES: [Phase; 17] = [
     },
     Phase {
         name: "rust-tests",
-        command: "cargo test --workspace --locked",
+        command: "cargo test --workspace --locked --no-fail-fast",
     },
     Phase {
         name: "go-lint",
