@@ -31,6 +31,7 @@ fn build() -> Result<(), String> {
     for name in ["src", "Cargo.toml", "Cargo.lock", "build.rs"] {
         println!("cargo::rerun-if-changed={}", source.join(name).display());
     }
+    println!("cargo::rerun-if-changed=../labkit-ebpf");
     println!("cargo::rerun-if-changed={}", versions.display());
     println!("cargo::rerun-if-env-changed=PROBELAB_BPF_LINKER");
 

@@ -30,10 +30,7 @@ const MAX_KEYS: u32 = 65_536;
 /// Numbers in TALLY.
 const TALLIES: u32 = Tally::AfterExec as u32 + 1;
 
-// The helpers for stacks are only for programs with a licence compatible with the GPL.
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+labkit_ebpf::license!();
 
 /// The target: its process number in its own PID namespace, and which that is. Set before loading.
 /// None begins as a number that stands elsewhere in the code: LLVM makes one of equal constants, and
@@ -201,7 +198,7 @@ fn if_code(word: u64) -> u64 {
     0
 }
 
-/// Of the addresses that count (FNV-1a by words, with its high bits brought down).
+/// Of the addresses that count: each is mixed in by a multiplication, whose high bits are brought down.
 #[inline(always)]
 fn hash(stack: &Stack) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
@@ -221,12 +218,4 @@ fn count(what: Tally) {
         // SAFETY: the value is this CPU's own.
         unsafe { *value += 1 };
     }
-}
-
-// A BPF program can't panic at run time: whatever would panic is refused by the verifier, or
-// was removed by the compiler. The language wants a handler all the same.
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    loop {}
 }

@@ -27,6 +27,17 @@ pub struct Edge {
     pub offset: i64,
 }
 
+impl Edge {
+    /// The call of `callee` that is `offset` lines below the `func` of `caller`.
+    pub fn new(caller: &str, offset: i64, callee: &str) -> Self {
+        Self {
+            caller: caller.to_owned(),
+            callee: callee.to_owned(),
+            offset,
+        }
+    }
+}
+
 /// Calls and their weights, in the profile's own unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edges {
@@ -92,11 +103,8 @@ impl Edges {
             }
         }
         let edges = between.into_iter().map(|((caller, callee), weight)| {
-            let edge = Edge {
-                caller: profile.string(caller.0).to_owned(),
-                callee: profile.string(callee.0).to_owned(),
-                offset: caller.2.wrapping_sub(caller.3),
-            };
+            let offset = caller.2.wrapping_sub(caller.3);
+            let edge = Edge::new(profile.string(caller.0), offset, profile.string(callee.0));
             (edge, weight)
         });
         edges.collect()

@@ -83,14 +83,7 @@ mod tests {
     fn edges(weights: &[(&str, &str, i64)]) -> Edges {
         weights
             .iter()
-            .map(|(caller, callee, weight)| {
-                let edge = Edge {
-                    caller: (*caller).to_owned(),
-                    callee: (*callee).to_owned(),
-                    offset: 1,
-                };
-                (edge, *weight)
-            })
+            .map(|(caller, callee, weight)| (Edge::new(caller, 1, callee), *weight))
             .collect()
     }
 

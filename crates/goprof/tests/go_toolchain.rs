@@ -265,14 +265,7 @@ fn functions_that_the_program_lacks_are_named() {
     let edges = |calls: &[(&str, &str, i64)]| -> Edges {
         calls
             .iter()
-            .map(|(caller, callee, weight)| {
-                let edge = Edge {
-                    caller: (*caller).to_owned(),
-                    callee: (*callee).to_owned(),
-                    offset: 1,
-                };
-                (edge, *weight)
-            })
+            .map(|(caller, callee, weight)| (Edge::new(caller, 1, callee), *weight))
             .collect()
     };
     let today = [
