@@ -6,7 +6,6 @@
 #![feature(core_intrinsics)]
 #![allow(internal_features)]
 
-mod registers;
 #[allow(dead_code)]
 mod shared;
 
@@ -20,7 +19,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray},
     programs::{PerfEventContext, RawTracePointContext},
 };
-use registers::Registers;
+use labkit_ebpf::Registers;
 use shared::{IN_KERNEL, Key, MAX_DEPTH, MAX_RANGES, NO_REGISTERS, Range, Stack, Tally};
 
 /// Different stacks that can be kept: 16 MiB.
@@ -62,7 +61,7 @@ static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(1, 0);
 /// With the registers of a process that is in the kernel (bpf_task_pt_regs, from Linux 5.15 on).
 #[perf_event]
 pub fn sample(ctx: PerfEventContext) -> u32 {
-    tick(&ctx, registers::of_current)
+    tick(&ctx, Registers::of_current)
 }
 
 /// Without.
@@ -119,8 +118,7 @@ fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce() -> Option<Registers>) -
         words: [0; 2],
         flags: 0,
     };
-    // SAFETY: the context is a perf event's.
-    let here = unsafe { Registers::of_event(ctx.ctx) };
+    let here = Registers::of_event(ctx);
     let user = if here.in_user_space() {
         Some(here)
     } else {

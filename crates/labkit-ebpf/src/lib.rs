@@ -1,12 +1,14 @@
 //! What every BPF program of a lab needs and no lab teaches.
 //!
 //! It also keeps the processor's architecture out of learners' code: function arguments and
-//! return values are asked for by position, never by register.
+//! return values are asked for by position, registers by what they are for.
 #![no_std]
 
 mod go;
+mod registers;
 
 pub use go::go_arg;
+pub use registers::Registers;
 
 /// Declares the licence of a BPF object. The kernel offers many helpers only to programs whose
 /// licence is compatible with the GPL (`license_is_gpl_compatible`, include/linux/license.h).

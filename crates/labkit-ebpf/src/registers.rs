@@ -1,9 +1,9 @@
-//! The registers that tell who called a function without a frame. All that differs between processors
-//! is here.
+//! Registers of an interrupted thread, by what they are for. All that differs between processors is here.
 
 use aya_ebpf::{
     bindings::bpf_perf_event_data,
     helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    programs::PerfEventContext,
 };
 
 #[cfg(bpf_target_arch = "x86_64")]
@@ -12,32 +12,51 @@ use aya_ebpf::bindings::pt_regs as RawRegisters;
 use aya_ebpf::bindings::user_pt_regs as RawRegisters;
 
 /// Of a thread, where it was interrupted.
+#[derive(Clone, Copy)]
 pub struct Registers {
-    stack: u64,
-    /// arm64 only.
-    link: u64,
+    /// Where the code was: the address of its next instruction.
+    pub instruction: u64,
+    /// Where the stack ends.
+    pub stack: u64,
+    /// Where the innermost frame is that the chain of frame pointers knows.
+    pub frame: u64,
+    /// arm64: where the last call returns to, unless it was stored; x86-64 has no such register: 0.
+    pub link: u64,
     /// x86-64: the code segment. arm64: the processor state.
     mode: u64,
 }
 
 impl Registers {
-    /// Where the event happened.
-    ///
-    /// # Safety
-    /// `event` is the context of a perf event's program.
+    /// Where a perf event happened: in the program, or in the kernel if it was there.
     #[inline(always)]
-    pub unsafe fn of_event(event: *const bpf_perf_event_data) -> Self {
-        // SAFETY: the caller's.
+    pub fn of_event(ctx: &PerfEventContext) -> Self {
+        let event: *const bpf_perf_event_data = ctx.ctx;
+        // SAFETY: the context of a perf event's program begins with the registers.
         unsafe { Self::read(&raw const (*event).regs as *const RawRegisters) }
+    }
+
+    /// Of the thread that runs here, where it entered the kernel; `None` for a thread of the kernel's
+    /// own. From Linux 5.15 on (`bpf_task_pt_regs`): older ones refuse a program that asks.
+    #[inline(always)]
+    pub fn of_current() -> Option<Self> {
+        // SAFETY: both helpers may be called from every program that samples or traces.
+        unsafe {
+            let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const RawRegisters;
+            let registers = Self::read(registers);
+            registers.in_user_space().then_some(registers)
+        }
     }
 
     #[cfg(bpf_target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn read(registers: *const RawRegisters) -> Self {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's. Volatile, since the verifier wants each field read by itself, as wide as
+        // it is.
         unsafe {
             Self {
+                instruction: core::ptr::read_volatile(&raw const (*registers).rip),
                 stack: core::ptr::read_volatile(&raw const (*registers).rsp),
+                frame: core::ptr::read_volatile(&raw const (*registers).rbp),
                 link: 0,
                 mode: core::ptr::read_volatile(&raw const (*registers).cs),
             }
@@ -47,17 +66,21 @@ impl Registers {
     #[cfg(bpf_target_arch = "aarch64")]
     #[inline(always)]
     unsafe fn read(registers: *const RawRegisters) -> Self {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's. Volatile, since the verifier wants each field read by itself, as wide as
+        // it is.
         unsafe {
             Self {
+                instruction: core::ptr::read_volatile(&raw const (*registers).pc),
                 stack: core::ptr::read_volatile(&raw const (*registers).sp),
+                frame: core::ptr::read_volatile(&raw const (*registers).regs[29]),
                 link: core::ptr::read_volatile(&raw const (*registers).regs[30]),
                 mode: core::ptr::read_volatile(&raw const (*registers).pstate),
             }
         }
     }
 
-    /// `user_mode` (arch/x86/include/asm/ptrace.h, arch/arm64/include/asm/ptrace.h).
+    /// Whether the thread was in the program's own code (`user_mode`, arch/x86/include/asm/ptrace.h and
+    /// arch/arm64/include/asm/ptrace.h).
     #[inline(always)]
     pub fn in_user_space(&self) -> bool {
         if cfg!(bpf_target_arch = "x86_64") {
@@ -80,16 +103,5 @@ impl Registers {
         } else {
             [self.link, words[0]]
         }
-    }
-}
-
-/// Of the running thread, when it entered the kernel.
-#[inline(always)]
-pub fn of_current() -> Option<Registers> {
-    // SAFETY: both helpers may be called from every program of this kind.
-    unsafe {
-        let registers = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const RawRegisters;
-        let registers = Registers::read(registers);
-        registers.in_user_space().then_some(registers)
     }
 }
