@@ -61,13 +61,13 @@ static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(1, 0);
 /// With the registers of a process that is in the kernel (bpf_task_pt_regs, from Linux 5.15 on).
 #[perf_event]
 pub fn sample(ctx: PerfEventContext) -> u32 {
-    tick(&ctx, Registers::of_current)
+    tick(&ctx, |_| Registers::of_current())
 }
 
-/// Without.
+/// Without that helper.
 #[perf_event]
 pub fn sample_5_10(ctx: PerfEventContext) -> u32 {
-    tick(&ctx, || None)
+    tick(&ctx, Registers::under)
 }
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
@@ -82,7 +82,7 @@ pub fn exec(_: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce() -> Option<Registers>) -> u32 {
+fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce(&Registers) -> Option<Registers>) -> u32 {
     if !is_target() {
         return 0;
     }
@@ -123,7 +123,7 @@ fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce() -> Option<Registers>) -
         Some(here)
     } else {
         key.flags |= IN_KERNEL;
-        in_kernel()
+        in_kernel(&here)
     };
     match user {
         Some(registers) => key.words = registers.words().map(if_code),

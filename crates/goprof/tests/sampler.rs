@@ -113,7 +113,7 @@ fn profile(samples: &Samples, symbols: &mut Symbolizer) -> Profile {
     goprof::to_profile(samples, symbols, meta)
 }
 
-/// Of 10,000 samples each of seven callees has more than a thousand. A share of 0.69 deviates by 0.014
+/// Of 10,000 samples each of eight callees has more than a thousand. A share of 0.69 deviates by 0.014
 /// then, and the overlap of all is 0.99; below 0.975 it is by chance in less than one of 100,000 cases.
 const RIGHT: f64 = 0.975;
 

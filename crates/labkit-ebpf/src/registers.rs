@@ -47,6 +47,40 @@ impl Registers {
         }
     }
 
+    /// The same without that helper, before Linux 5.15: `kernel` are the registers of a thread that is in
+    /// the kernel, on its own stack there, whose beginning holds what it entered with. `None` if it is
+    /// on another stack, an interrupt's say, and on arm64.
+    ///
+    /// A stack is as large as it is aligned, 16 KiB (`THREAD_SIZE` and `THREAD_ALIGN`,
+    /// arch/x86/include/asm/page_64_types.h and linux/thread_info.h), and the registers are its first
+    /// words (`task_pt_regs`, arch/x86/include/asm/processor.h).
+    #[inline(always)]
+    pub fn under(kernel: &Self) -> Option<Self> {
+        #[cfg(bpf_target_arch = "x86_64")]
+        {
+            const THREAD_SIZE: u64 = 16 << 10;
+            let end = (kernel.stack & !(THREAD_SIZE - 1)) + THREAD_SIZE;
+            let registers = (end - size_of::<RawRegisters>() as u64) as *const RawRegisters;
+            // SAFETY: the helper looks whether the address can be read.
+            let registers =
+                unsafe { aya_ebpf::helpers::bpf_probe_read_kernel(registers) }.ok()?;
+            let registers = Self {
+                instruction: registers.rip,
+                stack: registers.rsp,
+                frame: registers.rbp,
+                link: 0,
+                mode: registers.cs,
+            };
+            // `__USER_CS` (asm/segment.h) and no more: on another stack nothing else tells.
+            (registers.mode == 0x33).then_some(registers)
+        }
+        #[cfg(bpf_target_arch = "aarch64")]
+        {
+            let _ = kernel;
+            None
+        }
+    }
+
     #[cfg(bpf_target_arch = "x86_64")]
     #[inline(always)]
     unsafe fn read(registers: *const RawRegisters) -> Self {
