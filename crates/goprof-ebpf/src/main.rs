@@ -1,5 +1,6 @@
-//! The kernel side of goprof's sampler: at each tick of a CPU clock, if the target runs there, counts
-//! its user-space stack together with what is needed to tell the caller of a function that has no frame.
+//! The kernel side of goprof's sampler: at each tick of a CPU clock, if a process runs there that is to be
+//! sampled, counts its user-space stack together with what is needed to tell the caller of a function that
+//! has no frame.
 #![no_std]
 #![no_main]
 // Rust offers atomic addition only where there is compare-and-swap too; every BPF has the first.
@@ -14,13 +15,18 @@ use core::intrinsics::{AtomicOrdering::Relaxed, atomic_xadd};
 use aya_ebpf::{
     EbpfContext as _, Global,
     bindings::{BPF_F_USER_STACK, BPF_NOEXIST, bpf_pidns_info},
-    helpers::generated::{bpf_get_ns_current_pid_tgid, bpf_get_stack},
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_ktime_get_ns,
+        generated::{bpf_get_ns_current_pid_tgid, bpf_get_stack},
+    },
     macros::{map, perf_event, raw_tracepoint},
-    maps::{Array, HashMap, PerCpuArray},
+    maps::{Array, CgroupArray, HashMap, PerCpuArray},
     programs::{PerfEventContext, RawTracePointContext},
 };
 use labkit_ebpf::Registers;
-use shared::{IN_KERNEL, Key, MAX_DEPTH, MAX_RANGES, NO_REGISTERS, Range, Stack, Tally};
+use shared::{
+    ALL, CONTROL_GROUP, IN_KERNEL, Key, MAX_DEPTH, MAX_RANGES, NO_REGISTERS, Range, Stack, Tally,
+};
 
 /// Different stacks that can be kept: 16 MiB.
 const MAX_STACKS: u32 = 16_384;
@@ -31,9 +37,19 @@ const TALLIES: u32 = Tally::AfterExec as u32 + 1;
 
 labkit_ebpf::license!();
 
-/// The target: its process number in its own PID namespace, and which that is. Set before loading.
-/// None begins as a number that stands elsewhere in the code: LLVM makes one of equal constants, and
-/// setting the one sets the other.
+/// How far from a process's code other code of its may be, where its ranges are not told: as far as a
+/// call reaches, on arm64 (`BL`).
+const NEAR: u64 = 128 << 20;
+/// Processes whose program can be kept.
+const MAX_PROCESSES: u32 = 65_536;
+/// `BPF_F_NO_PREALLOC` (include/uapi/linux/bpf.h).
+const NO_PREALLOC: u32 = 1;
+
+/// What is sampled; set before loading. None begins as a number that stands elsewhere in the code: LLVM
+/// makes one of equal constants, and setting the one sets the other.
+#[unsafe(no_mangle)]
+static SCOPE: Global<u32> = Global::new(!3);
+/// A single process: its number in its own PID namespace, and which that is.
 #[unsafe(no_mangle)]
 static PID: Global<u32> = Global::new(!0);
 #[unsafe(no_mangle)]
@@ -51,9 +67,16 @@ static COUNTS: HashMap<Key, u64> = HashMap::with_max_entries(MAX_KEYS, 0);
 static CODE: Array<Range> = Array::with_max_entries(MAX_RANGES, 0);
 #[map]
 static TALLY: PerCpuArray<u64> = PerCpuArray::with_max_entries(TALLIES, 0);
-/// How often the target became another program.
+/// How often the single process became another program.
 #[map]
 static EXECS: Array<u64> = Array::with_max_entries(1, 0);
+/// The control group that is sampled.
+#[map]
+static CGROUPS: CgroupArray = CgroupArray::with_max_entries(1, 0);
+/// When each process became the program that it is. (One that gets the number of another that has
+/// ended, and becomes no program, is taken for it.)
+#[map]
+static PROGRAMS: HashMap<u32, u64> = HashMap::with_max_entries(MAX_PROCESSES, NO_PREALLOC);
 /// A stack is larger than a program's own.
 #[map]
 static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(1, 0);
@@ -72,7 +95,11 @@ pub fn sample_5_10(ctx: PerfEventContext) -> u32 {
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn exec(_: RawTracePointContext) -> i32 {
-    if is_target()
+    if matches!(SCOPE.load(), CONTROL_GROUP | ALL) {
+        // SAFETY: the helper takes nothing.
+        let now = unsafe { bpf_ktime_get_ns() };
+        let _ = PROGRAMS.insert(&process_here(), &now, 0);
+    } else if is_target()
         && let Some(execs) = EXECS.get_ptr_mut(0)
     {
         // SAFETY: a value of an array stays where it is.
@@ -83,12 +110,24 @@ pub fn exec(_: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce(&Registers) -> Option<Registers>) -> u32 {
-    if !is_target() {
-        return 0;
-    }
-    if EXECS.get(0).is_some_and(|execs| *execs > 0) {
-        count(Tally::AfterExec);
-        return 0;
+    let (mut process, mut since) = (0, 0);
+    let scope = SCOPE.load();
+    if matches!(scope, CONTROL_GROUP | ALL) {
+        process = process_here();
+        // What runs where nobody does.
+        if process == 0 || scope == CONTROL_GROUP && CGROUPS.current_task_under_cgroup(0) != Ok(true) {
+            return 0;
+        }
+        // SAFETY: a number, which is read as one.
+        since = unsafe { PROGRAMS.get(&process) }.copied().unwrap_or(0);
+    } else {
+        if !is_target() {
+            return 0;
+        }
+        if EXECS.get(0).is_some_and(|execs| *execs > 0) {
+            count(Tally::AfterExec);
+            return 0;
+        }
     }
     count(Tally::Samples);
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
@@ -117,6 +156,8 @@ fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce(&Registers) -> Option<Reg
         stack: hash(stack),
         words: [0; 2],
         flags: 0,
+        process,
+        since,
     };
     let here = Registers::of_event(ctx);
     let user = if here.in_user_space() {
@@ -126,7 +167,14 @@ fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce(&Registers) -> Option<Reg
         in_kernel(&here)
     };
     match user {
-        Some(registers) => key.words = registers.words().map(if_code),
+        Some(registers) => {
+            let words = registers.words();
+            key.words = if process == 0 {
+                words.map(if_code)
+            } else {
+                words.map(|word| if_near(word, registers.instruction))
+            }
+        }
         None => key.flags |= NO_REGISTERS,
     }
 
@@ -194,6 +242,24 @@ fn if_code(word: u64) -> u64 {
         }
     }
     0
+}
+
+/// `word` if it may be an address of the code that has the instruction at `code`, else 0. Where many
+/// processes are sampled nobody knows in time where each has its code; that the word is code is looked up
+/// later, and here only what can't be is left out: the heap and the stacks are elsewhere.
+#[inline(always)]
+fn if_near(word: u64, code: u64) -> u64 {
+    if word.wrapping_sub(code).wrapping_add(NEAR) < 2 * NEAR {
+        word
+    } else {
+        0
+    }
+}
+
+/// The process that runs here, as the first PID namespace knows it; 0 where none does.
+#[inline(always)]
+fn process_here() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
 /// Of the addresses that count: each is mixed in by a multiplication, whose high bits are brought down.

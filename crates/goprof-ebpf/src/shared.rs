@@ -25,13 +25,26 @@ pub struct Key {
     /// stack pointer; a word that is in no range of code is 0.
     pub words: [u64; 2],
     /// [`IN_KERNEL`] and [`NO_REGISTERS`].
-    pub flags: u64,
+    pub flags: u32,
+    /// Of all processes that are sampled: whose stack this is, as the machine's first PID namespace
+    /// knows it. Of a single one: 0.
+    pub process: u32,
+    /// When the process became the program that it is, in nanoseconds of CLOCK_MONOTONIC; 0 if before
+    /// sampling began, and for a single process.
+    pub since: u64,
 }
 
 /// The process was in the kernel.
-pub const IN_KERNEL: u64 = 1;
+pub const IN_KERNEL: u32 = 1;
 /// Its registers in user space could not be had.
-pub const NO_REGISTERS: u64 = 2;
+pub const NO_REGISTERS: u32 = 2;
+
+/// Which processes are sampled.
+pub const ONE_PROCESS: u32 = 0;
+/// Those in a control group, or in one below it.
+pub const CONTROL_GROUP: u32 = 1;
+/// All.
+pub const ALL: u32 = 2;
 
 /// Addresses from `start` to before `end`.
 #[repr(C)]

@@ -22,6 +22,14 @@ pub enum Error {
         "the kernel allows at most {max} samples a second (sysctl kernel.perf_event_max_sample_rate), not {hz}; ask for fewer"
     )]
     Rate { hz: u32, max: u32 },
+    #[error(
+        "processes of other PID namespaces can't be told from inside a container; run it on the machine itself, or give one process"
+    )]
+    Namespace,
+    #[error(
+        "{path} is no control group: {why}; give a directory of a cgroup2 file system, usually below /sys/fs/cgroup"
+    )]
+    ControlGroup { path: String, why: String },
     #[error("the sampler could not be started: {0}")]
     Sampler(String),
     #[error("line {line} of the known calls: each line is `call CALLER CALLEE WEIGHT`")]

@@ -1,6 +1,7 @@
 //! From raw stacks of a Go process to a pprof profile that `go build -pgo` can use, and back.
 //!
-//! - `Sampler` (feature `sampler`): records a running process from the kernel's side; `Held` starts one.
+//! - `Sampler` (feature `sampler`): records a running process from the kernel's side; `Held` starts one;
+//!   `Survey` records all processes, or those of a control group.
 //! - [`repair`]: the callers that frame pointers lose, put back.
 //! - [`Samples`]: stacks of addresses and how often each was seen.
 //! - [`Symbolizer`]: addresses to logical frames, as the Go runtime itself would tell them.
@@ -25,7 +26,13 @@ mod builder;
 mod check;
 mod edges;
 mod error;
+#[cfg(feature = "sampler")]
+mod files;
 mod flame;
+#[cfg(feature = "sampler")]
+mod images;
+#[cfg(feature = "sampler")]
+mod kernel;
 mod known;
 #[cfg(feature = "sampler")]
 mod launch;
@@ -33,10 +40,14 @@ mod maps;
 pub mod pprof;
 mod process;
 mod read;
+#[cfg(feature = "sampler")]
+mod records;
 mod repair;
 #[cfg(feature = "sampler")]
 mod sampler;
 mod samples;
+#[cfg(feature = "sampler")]
+mod survey;
 mod symbolize;
 
 pub use advice::{advice, unseen};
@@ -56,6 +67,8 @@ pub use repair::{RawStack, Repairs, repair};
 #[cfg(feature = "sampler")]
 pub use sampler::{Recording, Sampler};
 pub use samples::Samples;
+#[cfg(feature = "sampler")]
+pub use survey::{Program, Survey, Surveyed, Where};
 pub use symbolize::{Stack, Symbolizer};
 
 /// Symbolises every stack and builds the profile. Stacks of which nothing is left (the whole stack

@@ -9,6 +9,10 @@ use crate::Error;
 pub struct MapEntry {
     pub mapping: Mapping,
     pub executable: bool,
+    /// The file behind it; 0 for anonymous memory.
+    pub inode: u64,
+    /// Where that is: major and minor number.
+    pub device: (u32, u32),
     /// Empty for anonymous memory; `[vdso]` and the like for the kernel's own.
     pub path: String,
     /// The file was removed or replaced since it was mapped.
@@ -45,13 +49,17 @@ fn parse_line(line: &str) -> Result<MapEntry, &'static str> {
     let range = next("it is empty")?;
     let permissions = next("the permissions are missing")?;
     let offset = next("the offset is missing")?;
-    let _device = next("the device is missing")?;
-    let _inode = next("the inode is missing")?;
+    let device = next("the device is missing")?;
+    let inode = next("the inode is missing")?;
     let path = next("").unwrap_or_default().trim_start();
     let (start, end) = range
         .split_once('-')
         .ok_or("the address range has no `-`")?;
     let hex = |text, wrong| u64::from_str_radix(text, 16).map_err(|_| wrong);
+    let device = device.split_once(':').and_then(|(major, minor)| {
+        let number = |text| u32::from_str_radix(text, 16).ok();
+        Some((number(major)?, number(minor)?))
+    });
     let mapping = Mapping {
         start: hex(start, "the start address is not hexadecimal")?,
         end: hex(end, "the end address is not hexadecimal")?,
@@ -67,6 +75,8 @@ fn parse_line(line: &str) -> Result<MapEntry, &'static str> {
     Ok(MapEntry {
         mapping,
         executable: permissions.contains('x'),
+        inode: inode.parse().map_err(|_| "the inode is not a number")?,
+        device: device.ok_or("the device is not MAJOR:MINOR")?,
         path: path.to_owned(),
         deleted,
     })
@@ -98,17 +108,20 @@ mod tests {
         assert_eq!(told, want);
         assert_eq!(entries[0].mapping.end, 0x58_9000);
         assert_eq!(entries[0].mapping.offset, 0x1000);
+        assert_eq!((entries[0].device, entries[0].inode), ((0xfe, 0), 1234));
     }
 
     #[test]
     fn a_bad_line_is_named() {
         for (line, want) in [
             ("nonsense", "the permissions are missing"),
-            ("400000 r-xp 0 0 0", "the address range has no `-`"),
-            ("4z-5 r-xp 0 0 0", "the start address is not hexadecimal"),
-            ("5-5 r-xp 0 0 0", "the address range is empty"),
+            ("400000 r-xp 0 0:0 0", "the address range has no `-`"),
+            ("4z-5 r-xp 0 0:0 0", "the start address is not hexadecimal"),
+            ("5-5 r-xp 0 0:0 0", "the address range is empty"),
+            ("4-5 r-xp 0 0 0", "the device is not MAJOR:MINOR"),
+            ("4-5 r-xp 0 0:0 x", "the inode is not a number"),
         ] {
-            let text = format!("1-2 r-xp 0 0 0\n{line}\n");
+            let text = format!("1-2 r-xp 0 0:0 0\n{line}\n");
             let error = parse_maps(&text).expect_err(want).to_string();
             assert!(error.contains("line 2") && error.contains(want), "{error}");
         }

@@ -1,6 +1,6 @@
 //! Opening the binaries of a running process.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use gosym::Binary;
 
@@ -19,7 +19,7 @@ pub fn for_process(pid: u32) -> Result<Symbolizer, Error> {
         let mut last_error = None;
         for result in opened {
             match result {
-                Ok(binary) => return Some(binary),
+                Ok(binary) => return Some(Arc::new(binary)),
                 Err(error) => last_error = Some(error),
             }
         }
@@ -38,7 +38,7 @@ pub fn for_process(pid: u32) -> Result<Symbolizer, Error> {
 /// Where to open a mapping's file, best first. `map_files` is exact but needs privilege; `exe` is
 /// exact for the program itself; the path under the process's root is right unless the file was
 /// replaced.
-fn candidates(pid: u32, entry: &MapEntry) -> Vec<PathBuf> {
+pub(crate) fn candidates(pid: u32, entry: &MapEntry) -> Vec<PathBuf> {
     let m = &entry.mapping;
     let mut paths = vec![format!("/proc/{pid}/map_files/{:x}-{:x}", m.start, m.end).into()];
     let exe = PathBuf::from(format!("/proc/{pid}/exe"));

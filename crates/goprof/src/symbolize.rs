@@ -53,13 +53,16 @@ struct Resolved {
 impl Symbolizer {
     /// `open` is asked for the binary behind each executable mapping with a file; `None` leaves its
     /// addresses unnamed. The same path is asked for once.
-    pub fn new(maps: &[MapEntry], mut open: impl FnMut(&MapEntry) -> Option<Binary>) -> Symbolizer {
+    pub fn new(
+        maps: &[MapEntry],
+        mut open: impl FnMut(&MapEntry) -> Option<Arc<Binary>>,
+    ) -> Symbolizer {
         let mut opened: HashMap<&str, Option<Arc<Binary>>> = HashMap::new();
         let mut mapped = Vec::new();
         for entry in maps.iter().filter(|e| e.executable) {
             let binary = if entry.has_file() {
                 let binary = opened.entry(&entry.path);
-                binary.or_insert_with(|| open(entry).map(Arc::new)).clone()
+                binary.or_insert_with(|| open(entry)).clone()
             } else {
                 None
             };
@@ -103,6 +106,25 @@ impl Symbolizer {
             Some(start..last + 1)
         });
         code.collect()
+    }
+
+    /// The first Go binary, by address: the program itself, where that is Go.
+    #[cfg(feature = "sampler")]
+    pub(crate) fn main(&self) -> Option<(&MapEntry, &Arc<Binary>)> {
+        let mut mapped = self.mapped.iter();
+        mapped.find_map(|mapped| Some((&mapped.entry, mapped.binary.as_ref()?)))
+    }
+
+    /// Where `other`, a process of the same program, has what this one has at `addr`.
+    #[cfg(feature = "sampler")]
+    pub(crate) fn translate(&self, addr: u64, other: &Symbolizer) -> Option<u64> {
+        let from = &self.mapped[self.mapping_of(addr)?].entry;
+        let offset = from.mapping.offset + (addr - from.mapping.start);
+        other.mapped.iter().find_map(|Mapped { entry: to, .. }| {
+            let same = (to.device, to.inode, &to.path) == (from.device, from.inode, &from.path);
+            let there = to.mapping.start + offset.checked_sub(to.mapping.offset)?;
+            (same && there < to.mapping.end).then_some(there)
+        })
     }
 
     /// Of the Go function at `pc`: see [`gosym::Binary::sp_delta`].
@@ -210,7 +232,8 @@ impl Symbolizer {
     }
 }
 
-fn build_id(binary: &Binary) -> String {
+/// GNU's build id, else Go's.
+pub(crate) fn build_id(binary: &Binary) -> String {
     match binary.gnu_build_id() {
         Some(id) => id.iter().map(|b| format!("{b:02x}")).collect(),
         None => binary.go_build_id().unwrap_or_default().to_owned(),

@@ -79,10 +79,12 @@ fn record() -> Recording {
             offset: bin.file_offset_of_vaddr(text.start).expect("mapped") - (text.start - start),
         },
         executable: true,
+        inode: 1,
+        device: (8, 0),
         path: "/app/pgo".to_owned(),
         deleted: false,
     };
-    let mut bin = Some(bin);
+    let mut bin = Some(std::sync::Arc::new(bin));
     let mut symbolizer = Symbolizer::new(&[map], |_| bin.take());
     let meta = Meta {
         period_nanos: 10_000_000,

@@ -5,66 +5,41 @@ mod common;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use goprof::{
-    Edges, Error, KnownCalls, Meta, RawStack, Recording, Sampler, Samples, Symbolizer,
-    pprof::Profile,
+    Edges, Error, Meta, RawStack, Recording, Sampler, Samples, Symbolizer, pprof::Profile,
 };
+
+use common::known::{build, can_sample};
 
 /// Odd, so that it keeps step with nothing.
 const HZ: u32 = 1_997;
 
-fn can_sample() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("skipped: sampling needs root");
-    }
-    root && common::has_go()
-}
-
-/// The program of the fixture `known-calls`, at work.
+/// A program at work, which was built for it.
 struct Working {
-    child: Child,
-    truth: KnownCalls,
-    input: Option<ChildStdin>,
+    program: common::known::Working,
     folder: tempfile::TempDir,
 }
 
 impl Working {
     fn start(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let exe = folder.path().join("known");
-        build(folder.path(), &exe, flags);
-        let mut child = Command::new(&exe)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let truth: Vec<String> = lines
-            .map(|line| line.expect("UTF-8"))
-            .take_while(|line| line != "ready")
-            .collect();
+        let exe = build(folder.path(), "known", flags);
         Self {
-            input: child.stdin.take(),
-            child,
-            truth: KnownCalls::parse(&truth.join("\n")).expect("calls"),
+            program: common::known::Working::start(&exe),
             folder,
         }
     }
 
     fn symbols(&self) -> Symbolizer {
-        goprof::for_process(self.child.id()).expect("a Go process")
+        goprof::for_process(self.program.id()).expect("a Go process")
     }
 
     /// Samples until there are `enough`.
     fn record(&self, symbols: &Symbolizer, enough: u64) -> Recording {
-        let sampler = Sampler::start(self.child.id(), HZ, symbols).expect("it samples");
+        let sampler = Sampler::start(self.program.id(), HZ, symbols).expect("it samples");
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             std::thread::sleep(Duration::from_millis(100));
@@ -74,30 +49,6 @@ impl Working {
             }
         }
     }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
-    }
-}
-
-/// Builds the program, with the claims that are right, from `folder`, where its files are put.
-fn build(folder: &Path, exe: &Path, flags: &[&str]) {
-    let course = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/course");
-    for file in [
-        "labs/940-known-calls/go.mod",
-        "labs/940-known-calls/main.go",
-        "solutions/940-known-calls/claims.go",
-    ] {
-        let name = Path::new(file).file_name().expect("a file");
-        fs::copy(course.join(file), folder.join(name)).expect("it is there");
-    }
-    let mut args = vec!["build", "-o", common::text(exe)];
-    args.extend(flags);
-    args.push(".");
-    common::go_ok(common::text(folder), &args);
 }
 
 fn edges(samples: &Samples, symbols: &mut Symbolizer) -> Edges {
@@ -133,9 +84,9 @@ fn calls_have_the_weights_that_are_true() {
         assert_eq!((recording.lost, recording.after_exec), (0, 0), "{flags:?}");
         let (samples, _) = goprof::repair(&recording.stacks, &symbols);
         let edges = edges(&samples, &mut symbols);
-        let right = working.truth.overlap(&edges);
+        let right = working.program.truth.overlap(&edges);
         assert!(right >= RIGHT, "{flags:?}: {right} of {edges:#?}");
-        assert_eq!(working.truth.unseen(&edges), [""; 0], "{flags:?}");
+        assert_eq!(working.program.truth.unseen(&edges), [""; 0], "{flags:?}");
     }
 }
 
@@ -152,7 +103,7 @@ fn frame_pointers_alone_lose_callers() {
     for (stack, count) in &recording.stacks {
         bare.add(stack.addresses.clone(), *count);
     }
-    let right = working.truth.overlap(&edges(&bare, &mut symbols));
+    let right = working.program.truth.overlap(&edges(&bare, &mut symbols));
     // 0.60 was measured.
     assert!(right < 0.8, "{right}");
 }
@@ -211,11 +162,7 @@ fn the_go_toolchain_reads_the_profile() {
     );
     let text = fs::read_to_string(&output).expect("it was written");
     assert_eq!(text, Edges::of(&profile).preprofile());
-    build(
-        folder,
-        &folder.join("optimised"),
-        &[&format!("-pgo={path}")],
-    );
+    build(folder, "optimised", &[&format!("-pgo={path}")]);
 }
 
 #[test]
@@ -225,7 +172,7 @@ fn a_rate_that_the_kernel_refuses_is_told_with_its_limit() {
     }
     let working = Working::start(&[]);
     for hz in [0, 100_000_000] {
-        let error = Sampler::start(working.child.id(), hz, &working.symbols());
+        let error = Sampler::start(working.program.id(), hz, &working.symbols());
         assert!(
             matches!(error, Err(Error::Rate { max: 1.., .. })),
             "{error:?}"

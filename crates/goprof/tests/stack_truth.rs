@@ -59,7 +59,9 @@ fn compare(flags: &[&str]) {
     let text = String::from_utf8(out.stdout).expect("UTF-8");
     let (stacks, maps) = text.split_once("maps\n").expect("both parts");
     let maps = parse_maps(maps).expect("maps");
-    let mut symbolizer = Symbolizer::new(&maps, |entry| Binary::open(&entry.path).ok());
+    let mut symbolizer = Symbolizer::new(&maps, |entry| {
+        Binary::open(&entry.path).ok().map(std::sync::Arc::new)
+    });
     let situations = situations(stacks);
     assert_eq!(situations.len(), 12, "{flags:?}");
     for situation in &situations {
@@ -91,7 +93,7 @@ fn stacks_are_told_as_the_runtime_tells_them() {
 
 #[test]
 fn addresses_outside_go_stay_in_the_stack_without_names() {
-    let maps = parse_maps("1000-2000 r-xp 0 0 0 /lib/libc.so.6\n").expect("maps");
+    let maps = parse_maps("1000-2000 r-xp 0 0:0 0 /lib/libc.so.6\n").expect("maps");
     let mut symbolizer = Symbolizer::new(&maps, |_| None);
     let stack = symbolizer.stack(&[0x1010, 0x1020, 0x9000]);
     let told: Vec<_> = stack

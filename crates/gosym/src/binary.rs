@@ -21,6 +21,7 @@ pub struct Binary {
     go_func: Option<Vec<u8>>,
     version: Option<String>,
     main_module: Option<String>,
+    main_package: Option<String>,
     gnu_build_id: Option<Vec<u8>>,
     go_build_id: Option<String>,
     ids: OnceLock<&'static [FuncId]>,
@@ -80,6 +81,11 @@ impl Binary {
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(failed(std::io::Error::other("not a regular file")));
         }
+        Binary::read(file)
+    }
+
+    /// Reads the tables of an open file.
+    pub fn read(file: File) -> Result<Binary, Error> {
         Binary::from_reader(BufReader::new(file))
     }
 
@@ -98,6 +104,7 @@ impl Binary {
         let buildinfo::Texts {
             version,
             module: main_module,
+            package: main_package,
         } = info.unwrap_or_default();
         let (tab_addr, tab) = find_pclntab(&layout, r)?;
         let Some(module) = moduledata::find(&layout, r, &tab, tab_addr)? else {
@@ -122,6 +129,7 @@ impl Binary {
             go_func,
             version,
             main_module,
+            main_package,
         })
     }
 
@@ -140,6 +148,12 @@ impl Binary {
     /// removed, or knows of no module.
     pub fn main_module(&self) -> Option<&str> {
         self.main_module.as_deref()
+    }
+
+    /// The import path of the main package; `command-line-arguments` when it was built from single files,
+    /// `None` when the build information was removed.
+    pub fn main_package(&self) -> Option<&str> {
+        self.main_package.as_deref()
     }
 
     /// The function whose code or trailing padding holds `pc`.

@@ -38,6 +38,8 @@ pub(crate) struct Texts {
     pub version: Option<String>,
     /// The path of the module that the main package belongs to.
     pub module: Option<String>,
+    /// The import path of the main package; `command-line-arguments` if it was built from files.
+    pub package: Option<String>,
 }
 
 pub(crate) fn texts(section: &[u8]) -> Texts {
@@ -51,7 +53,8 @@ pub(crate) fn texts(section: &[u8]) -> Texts {
     let modules = at.and_then(|at| text(section, at));
     Texts {
         version: version.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()),
-        module: modules.and_then(|(bytes, _)| module_path(bytes)),
+        module: modules.and_then(|(bytes, _)| field(bytes, "mod")),
+        package: modules.and_then(|(bytes, _)| field(bytes, "path")),
     }
 }
 
@@ -70,14 +73,16 @@ fn text(section: &[u8], mut at: usize) -> Option<(&[u8], usize)> {
     None
 }
 
-/// From lines as `mod<TAB>example.com/server<TAB>(devel)<TAB>`, between two marks of 16 bytes that are
-/// no text (`infoStart`, `cmd/go/internal/modload/build.go`).
-fn module_path(modules: &[u8]) -> Option<String> {
+/// What follows `name` in lines as `mod<TAB>example.com/server<TAB>(devel)<TAB>`, between two marks of 16
+/// bytes that are no text (`infoStart`, `cmd/go/internal/modload/build.go`).
+fn field(modules: &[u8], name: &str) -> Option<String> {
     const MARK: usize = 16;
     let lines = modules.get(MARK..modules.len().checked_sub(MARK)?)?;
     let lines = std::str::from_utf8(lines).ok()?;
-    let line = lines.lines().find_map(|line| line.strip_prefix("mod\t"))?;
-    Some(line.split('\t').next()?.to_owned())
+    lines.lines().find_map(|line| {
+        let mut fields = line.split('\t');
+        (fields.next()? == name).then(|| fields.next().map(str::to_owned))?
+    })
 }
 
 #[cfg(test)]

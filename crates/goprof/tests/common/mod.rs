@@ -1,6 +1,9 @@
 //! Builds the Go fixtures that the tests profile.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+#[cfg(feature = "sampler")]
+pub mod known;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
