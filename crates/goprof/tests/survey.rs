@@ -73,7 +73,10 @@ fn processes_are_told_by_the_program_that_they_run() {
         .position(|program| Path::new(&program.path) == exe);
     let program = surveyed.programs.remove(at.expect("it is there"));
     assert_eq!(program.processes, 2);
-    assert_eq!(program.package.as_deref(), Some("probelab.dev/fixtures/known-calls"));
+    assert_eq!(
+        program.package.as_deref(),
+        Some("probelab.dev/fixtures/known-calls")
+    );
     assert!(!program.build_id.is_empty());
     let edges = edges(program);
     let right = before.truth.overlap(&edges);

@@ -181,11 +181,11 @@ pub struct Verify {
 
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "lab profile [OPTIONS] PID\n       lab profile [OPTIONS] --exec COMMAND [ARGUMENT…]"
+    override_usage = "lab profile [OPTIONS] PID\n       lab profile [OPTIONS] --exec COMMAND [ARGUMENT…]\n       lab profile [OPTIONS] --all\n       lab profile [OPTIONS] --cgroup DIR"
 )]
 pub struct Profile {
     /// The process to record, all its threads.
-    #[arg(required_unless_present = "exec")]
+    #[arg(required_unless_present_any = ["exec", "all", "cgroup"])]
     pub pid: Option<u32>,
     /// Start this and record it from its first instruction on; all that follows belongs to the command.
     #[arg(
@@ -196,6 +196,12 @@ pub struct Profile {
         conflicts_with = "pid"
     )]
     pub exec: Vec<OsString>,
+    /// Record all processes, and write a profile for each Go program that ran.
+    #[arg(long, conflicts_with_all = ["pid", "exec", "flamegraph"])]
+    pub all: bool,
+    /// The same of the processes in a control group (its directory in a cgroup2 file system), and below it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pid", "exec", "all", "flamegraph"])]
+    pub cgroup: Option<PathBuf>,
     /// How long: 30 by default, with --exec until the command ends. A command that still runs then is
     /// ended (SIGTERM). Ctrl-C ends the recording earlier; what was recorded is kept.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -203,7 +209,8 @@ pub struct Profile {
     /// Samples for each second of CPU time.
     #[arg(long, default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..))]
     pub hz: u32,
-    /// The profile: gzipped pprof. By default cpu.pprof, if there is no such file yet.
+    /// The profile: gzipped pprof. By default cpu.pprof, if there is no such file yet. With --all and
+    /// --cgroup a folder for many, by default `profiles`.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Draw a flame graph too, as SVG.

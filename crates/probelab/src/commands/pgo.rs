@@ -104,6 +104,20 @@ impl Checked {
             .all(|found| found.severity != Severity::Error)
     }
 
+    /// How many calls there are, and how many of them are hot.
+    pub fn calls(&self) -> (usize, usize) {
+        (self.edges.len(), self.edges.hot().len())
+    }
+
+    /// `good`, or what was found, by its names.
+    pub fn verdict(&self) -> String {
+        let found: Vec<&str> = self.findings.iter().map(|found| found.id).collect();
+        match found.is_empty() {
+            true => "good".to_owned(),
+            false => found.join(", "),
+        }
+    }
+
     /// Samples; `None` where the profile does not say what one is.
     fn samples(&self) -> Option<i64> {
         Some(self.profile.weight()? / self.profile.sample_weight()?)

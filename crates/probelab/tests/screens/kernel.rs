@@ -54,6 +54,11 @@ pub const TESTS: &[Test] = &[
         profiles_until_it_is_told,
     ),
     (
+        "profiles_every_program",
+        Need::Kernel,
+        profiles_every_program,
+    ),
+    (
         "a_process_that_becomes_another_is_told",
         Need::Kernel,
         a_process_that_becomes_another_is_told,
@@ -184,6 +189,34 @@ fn profiles_until_it_is_told() {
     drop(input);
     assert!(text.contains("some.pprof: "), "{text}");
     assert!(checkout.root().join("some.pprof").is_file());
+}
+
+/// A profile for each program, named after its main package.
+fn profiles_every_program() {
+    let checkout = Checkout::new();
+    let mut child = Command::new(known_calls(&checkout))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let text = checkout.lab(&["profile", "--all", "--seconds", "2", "--hz", "997"]);
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(
+        text.contains("profiles/known-calls.pprof (") && text.contains("[exit 0]"),
+        "{text}"
+    );
+    let checked = checkout.lab(&[
+        "pgo",
+        "check",
+        "profiles/known-calls.pprof",
+        "--calls",
+        "30",
+    ]);
+    assert!(
+        checked.contains("main.framelessHeavy:0 → main.frameless"),
+        "{checked}"
+    );
 }
 
 /// What comes after execve(2) is another program's.

@@ -77,6 +77,12 @@ fn profile_of_nothing() {
     assert!(!checkout.root().join("cpu.pprof").exists());
     fs::write(checkout.root().join("cpu.pprof"), "mine").expect("written");
     text += &checkout.lab(&["profile", "4194305"]);
+    // Many go to a folder.
+    text += &checkout.lab(&["profile", "--all", "--output", "cpu.pprof"]);
+    text += &checkout.lab(&["profile", "--cgroup", "labs", "--output", "many"]);
+    text += &checkout.lab(&["profile", "--all", "--flamegraph", "all.svg"]);
+    fs::create_dir(checkout.root().join("profiles")).expect("made");
+    text += &checkout.lab(&["profile", "--all"]);
     assert_screen("profile_of_nothing", &text, &checkout);
 }
 
