@@ -49,6 +49,9 @@ const NO_PREALLOC: u32 = 1;
 /// makes one of equal constants, and setting the one sets the other.
 #[unsafe(no_mangle)]
 static SCOPE: Global<u32> = Global::new(!3);
+/// 1 where the kernel's stacks are wanted as well.
+#[unsafe(no_mangle)]
+static KERNEL: Global<u32> = Global::new(!4);
 /// A single process: its number in its own PID namespace, and which that is.
 #[unsafe(no_mangle)]
 static PID: Global<u32> = Global::new(!0);
@@ -77,9 +80,9 @@ static CGROUPS: CgroupArray = CgroupArray::with_max_entries(1, 0);
 /// ended, and becomes no program, is taken for it.)
 #[map]
 static PROGRAMS: HashMap<u32, u64> = HashMap::with_max_entries(MAX_PROCESSES, NO_PREALLOC);
-/// A stack is larger than a program's own.
+/// A stack is larger than a program's own. One for the process's, one for the kernel's.
 #[map]
-static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(1, 0);
+static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(2, 0);
 
 /// With the registers of a process that is in the kernel (bpf_task_pt_regs, from Linux 5.15 on).
 #[perf_event]
@@ -130,34 +133,17 @@ fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce(&Registers) -> Option<Reg
         }
     }
     count(Tally::Samples);
-    let Some(scratch) = SCRATCH.get_ptr_mut(0) else {
-        return 0;
-    };
-    // SAFETY: the value is this CPU's own, and the kernel lets no sample interrupt another.
-    let stack = unsafe { &mut *scratch };
-    let size = size_of_val(&stack.addresses) as u32;
-    // SAFETY: the buffer has that size.
-    let bytes = unsafe {
-        bpf_get_stack(
-            ctx.as_ptr(),
-            stack.addresses.as_mut_ptr().cast(),
-            size,
-            BPF_F_USER_STACK.into(),
-        )
-    };
-    let depth = bytes / 8;
-    if depth < 1 || depth > MAX_DEPTH as i64 {
+    let Some(stack) = walk(ctx, 0, BPF_F_USER_STACK) else {
         count(Tally::NoStack);
         return 0;
-    }
-    stack.depth = depth as u64;
-
+    };
     let mut key = Key {
         stack: hash(stack),
         words: [0; 2],
         flags: 0,
         process,
         since,
+        kernel: 0,
     };
     let here = Registers::of_event(ctx);
     let user = if here.in_user_space() {
@@ -178,20 +164,50 @@ fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce(&Registers) -> Option<Reg
         None => key.flags |= NO_REGISTERS,
     }
 
+    if key.flags & IN_KERNEL != 0
+        && KERNEL.load() == 1
+        && let Some(in_kernel) = walk(ctx, 1, 0)
+    {
+        let hash = hash(in_kernel);
+        // Without room the sample is told as the others are.
+        if keep_stack(hash, in_kernel).is_some() {
+            key.kernel = hash;
+        }
+    }
     if keep(&key, stack).is_none() {
         count(Tally::Lost);
     }
     0
 }
 
+/// Has the kernel walk a stack; `None` if there is none.
+#[inline(always)]
+fn walk(ctx: &PerfEventContext, place: u32, flags: u32) -> Option<&'static Stack> {
+    let scratch = SCRATCH.get_ptr_mut(place)?;
+    // SAFETY: the value is this CPU's own, and the kernel lets no sample interrupt another.
+    let stack = unsafe { &mut *scratch };
+    let size = size_of_val(&stack.addresses) as u32;
+    // SAFETY: the buffer has that size.
+    let bytes = unsafe {
+        bpf_get_stack(
+            ctx.as_ptr(),
+            stack.addresses.as_mut_ptr().cast(),
+            size,
+            flags.into(),
+        )
+    };
+    let depth = bytes / 8;
+    if depth < 1 || depth > MAX_DEPTH as i64 {
+        return None;
+    }
+    stack.depth = depth as u64;
+    Some(stack)
+}
+
 /// Counts a stack; `None` if there is no room.
 #[inline(always)]
 fn keep(key: &Key, stack: &Stack) -> Option<()> {
-    if STACKS.get_ptr(&key.stack).is_none() {
-        // Where it fails another CPU may have been faster.
-        let _ = STACKS.insert(&key.stack, stack, BPF_NOEXIST.into());
-        STACKS.get_ptr(&key.stack)?;
-    }
+    keep_stack(key.stack, stack)?;
     let total = match COUNTS.get_ptr_mut(key) {
         Some(total) => total,
         None => {
@@ -201,6 +217,17 @@ fn keep(key: &Key, stack: &Stack) -> Option<()> {
     };
     // SAFETY: nothing is ever deleted from the map.
     unsafe { add_one(total) };
+    Some(())
+}
+
+/// Keeps a stack if it is not kept already; `None` if there is no room.
+#[inline(always)]
+fn keep_stack(hash: u64, stack: &Stack) -> Option<()> {
+    if STACKS.get_ptr(&hash).is_none() {
+        // Where it fails another CPU may have been faster.
+        let _ = STACKS.insert(&hash, stack, BPF_NOEXIST.into());
+        STACKS.get_ptr(&hash)?;
+    }
     Some(())
 }
 

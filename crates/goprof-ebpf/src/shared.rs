@@ -32,6 +32,8 @@ pub struct Key {
     /// When the process became the program that it is, in nanoseconds of CLOCK_MONOTONIC; 0 if before
     /// sampling began, and for a single process.
     pub since: u64,
+    /// Key of the [`Stack`] in the kernel; 0 where there is none, or it is not wanted.
+    pub kernel: u64,
 }
 
 /// The process was in the kernel.

@@ -32,6 +32,8 @@ pub enum Error {
     ControlGroup { path: String, why: String },
     #[error("the sampler could not be started: {0}")]
     Sampler(String),
+    #[error("the names of the kernel's functions can't be read from /proc/kallsyms: {why}")]
+    Kallsyms { why: String },
     #[error("line {line} of the known calls: each line is `call CALLER CALLEE WEIGHT`")]
     Known { line: usize },
     #[error("the profile is empty (0 bytes); record it again")]

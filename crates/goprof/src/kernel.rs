@@ -70,18 +70,22 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads it, and has it see each program that a process becomes from now on.
+    /// Loads it, and has it see each program that a process becomes from now on. Of threads in the kernel
+    /// the stack there is counted, too, if `kernel_stacks` are wanted.
     ///
     /// # Errors
     /// [`Error::Privilege`], and [`Error::Sampler`] when the kernel refuses something else.
-    pub fn load(scope: &Scope) -> Result<Self, Error> {
+    pub fn load(scope: &Scope, kernel_stacks: bool) -> Result<Self, Error> {
         let number = match scope {
             Scope::Process(_) => ONE_PROCESS,
             Scope::ControlGroup(_) => CONTROL_GROUP,
             Scope::All => ALL,
         };
+        let kernel = u32::from(kernel_stacks);
         let mut loader = EbpfLoader::new();
-        loader.override_global("SCOPE", &number, true);
+        loader
+            .override_global("SCOPE", &number, true)
+            .override_global("KERNEL", &kernel, true);
         if let Scope::Process(target) = scope {
             loader
                 .override_global("PID", &target.pid, true)
@@ -158,13 +162,20 @@ impl Kernel {
         let counts: HashMap<_, Key, u64> = map(&self.ebpf, "COUNTS")?;
         let counted = counts.iter().map(|entry| {
             let (key, count) = entry.map_err(refused)?;
-            let stack = stacks.get(&key.stack, 0).map_err(refused)?;
-            let addresses = stack.addresses.iter().copied();
+            let addresses = |key: u64| -> Result<Vec<u64>, Error> {
+                let stack = stacks.get(&key, 0).map_err(refused)?;
+                let depth = stack.depth as usize;
+                Ok(stack.addresses.into_iter().take(depth).collect())
+            };
             Ok(Counted {
                 process: key.process,
                 since: key.since,
                 stack: RawStack {
-                    addresses: addresses.take(stack.depth as usize).collect(),
+                    addresses: addresses(key.stack)?,
+                    kernel: match key.kernel {
+                        0 => Vec::new(),
+                        hash => addresses(hash)?,
+                    },
                     words: key.words,
                     in_kernel: key.flags & IN_KERNEL != 0,
                     has_words: key.flags & NO_REGISTERS == 0,

@@ -33,6 +33,7 @@ mod flame;
 mod images;
 #[cfg(feature = "sampler")]
 mod kernel;
+mod kernel_symbols;
 mod known;
 #[cfg(feature = "sampler")]
 mod launch;
@@ -57,13 +58,14 @@ pub use check::{Expect, Finding, Severity, check, check_with};
 pub use edges::{Edge, Edges, HOT};
 pub use error::Error;
 pub use flame::{flame_graph, folded};
+pub use kernel_symbols::KernelSymbols;
 pub use known::KnownCalls;
 #[cfg(feature = "sampler")]
 pub use launch::Held;
 pub use maps::{MapEntry, parse_maps};
 pub use process::for_process;
 pub use read::{DEFAULT_LIMIT, read, read_limited};
-pub use repair::{RawStack, Repairs, repair};
+pub use repair::{RawStack, Repairs, repair, repair_with_kernel};
 #[cfg(feature = "sampler")]
 pub use sampler::{Recording, Sampler};
 pub use samples::Samples;

@@ -21,6 +21,8 @@ pub struct RawStack {
     pub in_kernel: bool,
     /// Whether `words` could be had.
     pub has_words: bool,
+    /// The stack there, innermost address first; empty where it was not recorded.
+    pub kernel: Vec<u64>,
 }
 
 /// What became of the stacks' leaves, in samples.
@@ -32,8 +34,27 @@ pub struct Repairs {
     pub unrepaired: u64,
 }
 
-/// Adds to each stack the leaf's caller where frame pointers have skipped it.
+/// Adds to each stack the leaf's caller where frame pointers have skipped it. What the kernel did is not in
+/// the stacks, as Go's PGO wants it: the compiler would take it for the program's calls.
 pub fn repair(stacks: &BTreeMap<RawStack, u64>, symbols: &Symbolizer) -> (Samples, Repairs) {
+    repaired(stacks, symbols, |_, addresses| addresses)
+}
+
+/// The same with what the kernel did for the program, as its callee: for people.
+pub fn repair_with_kernel(
+    stacks: &BTreeMap<RawStack, u64>,
+    symbols: &Symbolizer,
+) -> (Samples, Repairs) {
+    repaired(stacks, symbols, |stack, addresses| {
+        [&stack.kernel[..], &addresses].concat()
+    })
+}
+
+fn repaired(
+    stacks: &BTreeMap<RawStack, u64>,
+    symbols: &Symbolizer,
+    whole: impl Fn(&RawStack, Vec<u64>) -> Vec<u64>,
+) -> (Samples, Repairs) {
     let mut samples = Samples::default();
     let mut repairs = Repairs::default();
     for (stack, &count) in stacks {
@@ -46,7 +67,7 @@ pub fn repair(stacks: &BTreeMap<RawStack, u64>, symbols: &Symbolizer) -> (Sample
             }
             Missing::Unknown => repairs.unrepaired += count,
         }
-        samples.add(addresses, count);
+        samples.add(whole(stack, addresses), count);
     }
     (samples, repairs)
 }

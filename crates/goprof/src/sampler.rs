@@ -31,14 +31,15 @@ pub struct Recording {
 }
 
 impl Sampler {
-    /// Begins to sample process `pid`, whose code `symbols` knows.
+    /// Begins to sample process `pid`, whose code `symbols` knows; with the kernel's stacks where those are
+    /// known too.
     ///
     /// # Errors
     /// [`Error::Privilege`], [`Error::Rate`], [`Error::Process`] when it has ended, and
     /// [`Error::Sampler`] when the kernel refuses something else.
     pub fn start(pid: u32, hz: u32, symbols: &Symbolizer) -> Result<Self, Error> {
         let target = target(pid).map_err(|source| Error::of_process(pid, source))?;
-        let mut kernel = Kernel::load(&Scope::Process(target))?;
+        let mut kernel = Kernel::load(&Scope::Process(target), symbols.knows_kernel())?;
         kernel.tell_code(&symbols.go_code())?;
         kernel.attach(hz)?;
         Ok(Self { kernel })

@@ -95,10 +95,13 @@ impl Survey {
             records: Records::start()?,
             images: Images::default(),
             files: Files::default(),
-            kernel: Kernel::load(&match &group {
-                None => Scope::All,
-                Some(group) => Scope::ControlGroup(group),
-            })?,
+            kernel: Kernel::load(
+                &match &group {
+                    None => Scope::All,
+                    Some(group) => Scope::ControlGroup(group),
+                },
+                false,
+            )?,
             began: 0,
         };
         survey.read_running();

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use gosym::{Binary, FuncId};
 
-use crate::{Frame, Location, MapEntry, MappedFile};
+use crate::kernel_symbols::is_of_kernel;
+use crate::{Frame, KernelSymbols, Location, MapEntry, MappedFile};
 
 /// A stack with names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub struct Stack {
 #[derive(Debug)]
 pub struct Symbolizer {
     mapped: Vec<Mapped>,
+    kernel: Option<KernelSymbols>,
     cache: HashMap<Lookup, Resolved>,
 }
 
@@ -74,8 +76,20 @@ impl Symbolizer {
         mapped.sort_by_key(|m| m.entry.mapping.start);
         Symbolizer {
             mapped,
+            kernel: None,
             cache: HashMap::new(),
         }
+    }
+
+    /// Has it name the kernel's functions as well.
+    pub fn with_kernel(mut self, symbols: KernelSymbols) -> Self {
+        self.kernel = Some(symbols);
+        self
+    }
+
+    /// Whether it names the kernel's functions.
+    pub fn knows_kernel(&self) -> bool {
+        self.kernel.is_some()
     }
 
     /// Whether any mapping is a Go binary.
@@ -135,14 +149,19 @@ impl Symbolizer {
         Some((binary.arch(), binary.sp_delta(pc)?))
     }
 
-    /// Names a stack: the leaf's PC first, then return addresses.
+    /// Names a stack: the leaf's PC first, then return addresses; the kernel's part before the program's,
+    /// whose own begins with a PC again.
     pub fn stack(&mut self, raw: &[u64]) -> Stack {
         let mut locations = Vec::with_capacity(raw.len());
         let mut callee = FuncId::Normal;
+        let mut above_kernel = true;
         for (depth, &addr) in raw.iter().enumerate() {
+            // What the kernel was entered from was interrupted; nobody returns there.
+            let interrupted = depth == 0 || above_kernel && !is_of_kernel(addr);
+            above_kernel = is_of_kernel(addr);
             let resolved = self.resolve(Lookup {
                 addr,
-                exact: depth == 0 || callee.is_injected_call(),
+                exact: interrupted || callee.is_injected_call(),
                 hide_wrapper: callee.hides_calling_wrapper(),
             });
             locations.extend(resolved.location);
@@ -179,6 +198,25 @@ impl Symbolizer {
             outermost: FuncId::Normal,
             ends_stack: false,
         };
+        if is_of_kernel(lookup.addr) {
+            let address = lookup.addr - u64::from(!lookup.exact);
+            let name = self.kernel.as_ref().and_then(|kernel| kernel.name(address));
+            return Resolved {
+                location: Some(Arc::new(Location {
+                    address,
+                    mapping: None,
+                    // As perf and the tools that draw tell the kernel's functions from others.
+                    frames: vec![Frame {
+                        function: format!("{}_[k]", name.unwrap_or("kernel")),
+                        file: String::new(),
+                        line: 0,
+                        start_line: 0,
+                    }],
+                })),
+                outermost: FuncId::Normal,
+                ends_stack: false,
+            };
+        }
         let Some(index) = self.mapping_of(lookup.addr) else {
             return unnamed(None);
         };

@@ -213,7 +213,7 @@ pub struct Profile {
     /// --cgroup a folder for many, by default `profiles`.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Draw a flame graph too, as SVG.
+    /// Draw a flame graph too, as SVG, with what the kernel does for the process.
     #[arg(long, value_name = "FILE")]
     pub flamegraph: Option<PathBuf>,
 }

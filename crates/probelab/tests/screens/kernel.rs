@@ -122,6 +122,8 @@ fn profiles_a_command() {
     }
     let drawn = fs::read_to_string(checkout.root().join("flame.svg")).expect("a drawing");
     assert!(drawn.contains("main.multiplier.func1"));
+    // What the kernel does in a system call stands upon what made it.
+    assert!(drawn.contains("sys_getppid ("));
     let checked = checkout.lab(&["pgo", "check", "cpu.pprof", "--calls", "30"]);
     for expected in ["main.framelessHeavy:0 → main.frameless", "[exit 0]"] {
         assert!(checked.contains(expected), "{expected}: {checked}");

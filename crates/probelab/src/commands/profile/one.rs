@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use goprof::{Meta, Recording, Sampler, Samples, Symbolizer};
+use goprof::{KernelSymbols, Meta, Recording, Sampler, Samples, Symbolizer};
 
 use super::{LOOK, SECONDS, interrupted, live, nanos, output::File, running::Target, told};
 use crate::{
@@ -38,7 +38,17 @@ pub fn run(options: &Options) -> Outcome {
 
     let target = Target::of(options)?;
     let pid = target.pid();
-    let mut symbols = goprof::for_process(pid).map_err(told)?;
+    // People want to see what the kernel does for the program; Go's compiler does not.
+    let kernel = options.flamegraph.as_ref().and_then(|_| {
+        KernelSymbols::running()
+            .map_err(|error| errln!("the flame graph is without the kernel: {error}"))
+            .ok()
+    });
+    let with_kernel = |symbols: Symbolizer| match &kernel {
+        Some(kernel) => symbols.with_kernel(kernel.clone()),
+        None => symbols,
+    };
+    let mut symbols = goprof::for_process(pid).map(&with_kernel).map_err(told)?;
     let sampler = Sampler::start(pid, options.hz, &symbols).map_err(told)?;
     let begin = (Instant::now(), SystemTime::now());
     let mut running = target.go()?;
@@ -72,7 +82,7 @@ pub fn run(options: &Options) -> Outcome {
     let recording = sampler.recording().map_err(told)?;
     drop(sampler);
     if let (Ok(now), 0) = (now, recording.execs) {
-        symbols = now;
+        symbols = with_kernel(now);
     }
     running.end(interrupted.load(Ordering::Relaxed));
 
@@ -99,7 +109,9 @@ pub fn run(options: &Options) -> Outcome {
     let profile = goprof::to_profile(&samples, &mut symbols, meta);
     output.write(&goprof::encode(&profile))?;
     if let Some(file) = flame_graph {
-        let svg = goprof::flame_graph(&profile, &format!("Process {pid}")).map_err(told)?;
+        let (samples, _) = goprof::repair_with_kernel(&recording.stacks, &symbols);
+        let whole = goprof::to_profile(&samples, &mut symbols, meta);
+        let svg = goprof::flame_graph(&whole, &format!("Process {pid}")).map_err(told)?;
         file.write(svg.as_bytes())?;
     }
     let checked = Checked::of(profile);
