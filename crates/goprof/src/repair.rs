@@ -87,8 +87,8 @@ fn missing(stack: &RawStack, symbols: &Symbolizer) -> Missing {
     let Some((arch, delta)) = symbols.sp_delta(leaf) else {
         return Missing::Nothing;
     };
-    // Frames as the assemblers make them: `cmd/internal/obj/x86/obj6.go` (since Go 1.21; before, a gap
-    // stays in which the frame pointer is not set and `pcsp` does not tell) and `arm64/obj7.go`.
+    // Frames as the assemblers make them: `cmd/internal/obj/x86/obj6.go` (since Go 1.21) and
+    // `arm64/obj7.go`.
     let caller = match (arch, delta) {
         // At the entry, in a function without a frame, or before its RET.
         (_, 0) => stack.words[0],
@@ -101,6 +101,8 @@ fn missing(stack: &RawStack, symbols: &Symbolizer) -> Missing {
             }
             stack.words[1]
         }
+        // Before, the return address is further away than the sampler looks.
+        _ if symbols.frame_pointer_gap(leaf) => return Missing::Unknown,
         _ => return Missing::Nothing,
     };
     match caller {

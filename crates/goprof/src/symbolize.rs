@@ -149,6 +149,17 @@ impl Symbolizer {
         Some((binary.arch(), binary.sp_delta(pc)?))
     }
 
+    /// See [`gosym::Binary::frame_pointer_gap`].
+    pub(crate) fn frame_pointer_gap(&self, pc: u64) -> bool {
+        let mapped = self.mapping_of(pc).map(|index| &self.mapped[index]);
+        let gap = mapped.and_then(|mapped| {
+            let binary = mapped.binary.as_deref()?;
+            let pc = binary.runtime_to_file(pc, &mapped.entry.mapping)?;
+            Some(binary.frame_pointer_gap(pc))
+        });
+        gap.unwrap_or(false)
+    }
+
     /// Names a stack: the leaf's PC first, then return addresses; the kernel's part before the program's,
     /// whose own begins with a PC again.
     pub fn stack(&mut self, raw: &[u64]) -> Stack {

@@ -5,6 +5,7 @@ mod common;
 
 use std::{
     fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -39,14 +40,18 @@ impl Working {
 
     /// Samples until there are `enough`.
     fn record(&self, symbols: &Symbolizer, enough: u64) -> Recording {
-        let sampler = Sampler::start(self.program.id(), HZ, symbols).expect("it samples");
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            std::thread::sleep(Duration::from_millis(100));
-            let recording = sampler.recording().expect("maps can be read");
-            if recording.samples >= enough || Instant::now() > end {
-                return recording;
-            }
+        record(self.program.id(), symbols, enough)
+    }
+}
+
+fn record(process: u32, symbols: &Symbolizer, enough: u64) -> Recording {
+    let sampler = Sampler::start(process, HZ, symbols).expect("it samples");
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        let recording = sampler.recording().expect("maps can be read");
+        if recording.samples >= enough || Instant::now() > end {
+            return recording;
         }
     }
 }
@@ -106,6 +111,61 @@ fn frame_pointers_alone_lose_callers() {
     let right = working.program.truth.overlap(&edges(&bare, &mut symbols));
     // 0.60 was measured.
     assert!(right < 0.8, "{right}");
+}
+
+/// Go 1.20 makes frames in a way that loses a caller now and then. Those samples are told: they are all
+/// that is wrong.
+#[test]
+fn callers_that_go_1_20_loses_are_counted() {
+    if !can_sample() {
+        return;
+    }
+    const GO: &str = "go1.20.14";
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let exe = folder.path().join("frames");
+    let built = Command::new("go")
+        .current_dir(common::fixture("frames"))
+        .args(["build", "-o", common::text(&exe), "."])
+        .envs([("GOTOOLCHAIN", GO), ("GOWORK", "off")])
+        .output()
+        .expect("go starts");
+    let why = String::from_utf8_lossy(&built.stderr);
+    if why.contains("download") {
+        eprintln!("skipped: {GO} can't be fetched: {why}");
+        return;
+    }
+    assert!(built.status.success(), "{why}");
+    let mut child = Command::new(&exe).spawn().expect("it starts");
+    let mut symbols = {
+        // Until it is the program that was started.
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            match goprof::for_process(child.id()) {
+                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                other => break other.expect("a Go process"),
+            }
+        }
+    };
+    let recording = record(child.id(), &symbols, 6_000);
+    let _ = child.kill();
+    let _ = child.wait();
+    let (samples, repairs) = goprof::repair(&recording.stacks, &symbols);
+    let edges = edges(&samples, &mut symbols);
+    let by_weight = edges.by_weight().into_iter();
+    let calls = by_weight.filter(|(edge, _)| edge.callee == "main.framed");
+    let (mut wrong, mut all) = (0, 0);
+    for (edge, weight) in calls {
+        all += weight;
+        if edge.caller == "main.main" {
+            wrong += weight;
+        }
+    }
+    // 2 % were measured.
+    assert!(wrong > 0 && wrong * 20 < all, "{wrong} of {all}");
+    assert!(
+        repairs.unrepaired as i64 >= wrong,
+        "{repairs:?}, {wrong} wrong"
+    );
 }
 
 /// Every sample is in one stack or one of the other numbers. (One CPU's may come between two looks.)

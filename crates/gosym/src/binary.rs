@@ -185,6 +185,29 @@ impl Binary {
         self.tab.pc_value(&func, func.pcsp, off)
     }
 
+    /// Whether the chain of frame pointers skips this function's caller at `pc` although the frame is
+    /// made. So Go 1.20 and its forerunners did on amd64: `SUBQ $n, SP; MOVQ BP, n-8(SP); LEAQ n-8(SP), BP`
+    /// in the beginning, and `MOVQ n-8(SP), BP; ADDQ $n, SP` in the end (`cmd/internal/obj/x86/obj6.go`).
+    /// The instructions are told by their lengths: small offsets make them shorter.
+    pub fn frame_pointer_gap(&self, pc: u64) -> bool {
+        let newest = GoVersion {
+            major: 1,
+            minor: 20,
+        };
+        if self.arch() != Arch::Amd64 || self.go_version().is_none_or(|version| version > newest) {
+            return false;
+        }
+        let run = self.raw_at(pc).and_then(|(off, func)| {
+            let run = self.tab.pc_run(&func, func.pcsp, off)?;
+            Some((u64::from(off), run))
+        });
+        run.is_some_and(|(off, run)| {
+            let making = run.before == Some(0) && off - run.start <= 8;
+            let leaving = run.after == Some(0) && matches!(run.end - off, 4 | 7);
+            run.value > 0 && (making || leaving)
+        })
+    }
+
     /// Address range of Go code.
     pub fn text_range(&self) -> std::ops::Range<u64> {
         self.module.text..self.module.etext

@@ -232,16 +232,24 @@ impl Pclntab {
         (offset != u32::MAX).then_some(offset as usize)
     }
 
-    /// The value of a pc-value table at `off` (`runtime.pcvalue`): pairs of a zig-zag value delta
-    /// and a pc delta in quanta, both varints, starting from -1 at the entry. `None` when there is
-    /// no table or it does not reach `off`.
+    /// The value of a pc-value table at `off`; see [`Pclntab::pc_run`].
     pub fn pc_value(&self, func: &RawFunc, table: u32, off: u32) -> Option<i32> {
+        Some(self.pc_run(func, table, off)?.value)
+    }
+
+    /// The run of equal values of a pc-value table at `off` (`runtime.pcvalue`): the table has pairs of a
+    /// zig-zag value delta and a pc delta in quanta, both varints, starting from -1 at the entry. `None`
+    /// when there is no table or it does not reach `off`.
+    pub fn pc_run(&self, func: &RawFunc, table: u32, off: u32) -> Option<Run> {
         if table == 0 {
             return None;
         }
         let table = self.data[self.pcs..self.funcs].get(table as usize..)?;
         let mut at = 0;
-        let mut value = -1i32;
+        let mut run = Run {
+            value: -1,
+            ..Run::default()
+        };
         let mut pc = u64::from(func.entry);
         // A sound table has at most one pair for each instruction.
         for step in 0..=u64::from(func.end - func.entry) {
@@ -249,14 +257,37 @@ impl Pclntab {
             if delta == 0 && step != 0 {
                 return None;
             }
-            value = value.wrapping_add(((delta >> 1) as i32) ^ -((delta & 1) as i32));
+            run.before = (step != 0).then_some(run.value);
+            run.value = run.value.wrapping_add(zigzag(delta));
+            run.start = pc;
             pc += u64::from(varint(table, &mut at)?) * u64::from(self.quantum);
+            run.end = pc;
             if u64::from(off) < pc {
-                return Some(value);
+                let next = varint(table, &mut at).filter(|delta| *delta != 0);
+                run.after = next.map(|delta| run.value.wrapping_add(zigzag(delta)));
+                return Some(run);
             }
         }
         None
     }
+}
+
+/// Instructions at which a pc-value table has the same value, and those beside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    pub value: i32,
+    /// Offset of the first one in the text.
+    pub start: u64,
+    /// Offset after the last one.
+    pub end: u64,
+    /// The value before; `None` at the function's entry.
+    pub before: Option<i32>,
+    /// The value after; `None` at the function's end.
+    pub after: Option<i32>,
+}
+
+fn zigzag(delta: u32) -> i32 {
+    ((delta >> 1) as i32) ^ -((delta & 1) as i32)
 }
 
 /// The runtime's `readvarint`, of at most five bytes.
