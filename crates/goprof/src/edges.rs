@@ -168,6 +168,17 @@ impl Edges {
             .sum()
     }
 
+    /// Without those of which both sides are Go's runtime: how often that looks for work depends on chance.
+    pub fn outside_runtime(&self) -> Self {
+        let inside =
+            |name: &str| name.starts_with("runtime.") || name.starts_with("internal/runtime/");
+        let edges = self.weight.iter();
+        edges
+            .filter(|(edge, _)| !(inside(&edge.caller) && inside(&edge.callee)))
+            .map(|(edge, weight)| (edge.clone(), *weight))
+            .collect()
+    }
+
     /// What `go tool preprofile` writes for the profile, and `-pgoprofile` reads
     /// (`cmd/internal/pgo/serialize.go`).
     pub fn preprofile(&self) -> String {

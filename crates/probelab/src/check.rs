@@ -267,7 +267,7 @@ fn plan(
 }
 
 /// How the learner's program is run, for the runner.
-pub fn run_spec(run: &course::Run) -> RunSpec {
+fn run_spec(run: &course::Run) -> RunSpec {
     RunSpec {
         artifact: run.artifact.to_string(),
         bpf: run.bpf.as_ref().map(ToString::to_string),
@@ -281,7 +281,7 @@ pub fn run_spec(run: &course::Run) -> RunSpec {
 }
 
 /// The capabilities of the learner's program, by number.
-pub fn capabilities(lab: &Lab) -> Vec<u8> {
+fn capabilities(lab: &Lab) -> Vec<u8> {
     lab.needs
         .capabilities
         .iter()
@@ -290,7 +290,7 @@ pub fn capabilities(lab: &Lab) -> Vec<u8> {
 }
 
 /// See [`Plan::perf_events_only`].
-pub fn perf_events_only(lab: &Lab) -> bool {
+fn perf_events_only(lab: &Lab) -> bool {
     let types = &lab.needs.program_types;
     !types.is_empty()
         && types

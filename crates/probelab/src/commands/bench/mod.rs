@@ -87,16 +87,32 @@ impl Measured {
 
 type Bench = fn(&Site, u32) -> Outcome<Measured>;
 
-const ALL: [(&str, &str, Bench); 3] = [
+const ALL: [(&str, &str, Bench); 7] = [
     (
         "edit",
         "from saving a one-line BPF edit to the verdict, beside the usual build of aya's template",
         edit::run,
     ),
+    ("profile", "the profiler, all that follows", profile::all),
     (
-        "profile",
-        "whether the profiler knows who calls whom, and what a sample costs; beside runtime/pprof and perf",
-        profile::run,
+        "profile-calls",
+        "whether it knows who calls whom; beside frame pointers alone and runtime/pprof",
+        profile::calls,
+    ),
+    (
+        "profile-cost",
+        "what a sample costs; beside perf, bpftrace and runtime/pprof",
+        profile::cost,
+    ),
+    (
+        "profile-speed",
+        "how quickly samples are named and written; beside perf script and go tool pprof",
+        profile::speed,
+    ),
+    (
+        "profile-gain",
+        "what a build gains from its profile, also after five generations; beside runtime/pprof's",
+        profile::gain,
     ),
     (
         "vm",
@@ -114,7 +130,7 @@ pub fn exists(name: &str) -> bool {
 pub fn run(site: &Site, name: Option<&str>, rounds: u32, format: ListFormat) -> Outcome {
     let Some(name) = name else {
         for (name, what, _) in ALL {
-            outln!("{name:<10} {what}");
+            outln!("{name:<14} {what}");
         }
         return Ok(Exit::Pass);
     };

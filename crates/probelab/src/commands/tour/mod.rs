@@ -12,16 +12,16 @@ use std::{
 };
 
 use console::style;
-use course::{Arch, Lab};
+use course::Lab;
 use indicatif::{ProgressBar, ProgressStyle};
-use labcheck::plan::{Plan, PlannedStep, RunSpec};
+use labcheck::plan::{Plan, PlannedStep};
 use pgo::{
     decisions::{self, Change, Decision},
     ruler,
 };
 
 use crate::{
-    build::{Builder, go},
+    build::go,
     check::{self, Job},
     report::{Word, human},
     site::Site,
@@ -29,9 +29,8 @@ use crate::{
     vm::On,
 };
 
-/// The lab that is graded first, and the one whose solution samples.
+/// The lab that is graded first.
 const GRADED: &str = "first-probe";
-const SAMPLER: &str = "write-pprof";
 const MODULE: &str = "go-samples/eventstore";
 /// Packages whose decisions are shown: the service's own.
 const OWN: &str = "probelab.dev/go-samples/eventstore/...";
@@ -79,7 +78,7 @@ pub fn run(site: &Site) -> Outcome {
     spinning("building its load", || {
         build(site, "./cmd/eventload", &load, None)
     })?;
-    let profile = profile(site, course.find(SAMPLER)?, &store, &load)?;
+    let profile = profile(&store, &load)?;
     let path = folder.join(sample::PROFILE);
     fs::write(&path, &profile)
         .or_infrastructure(|| format!("cannot write {}", site.shown(&path)))?;
@@ -190,55 +189,23 @@ fn build(
     Ok(decisions::parse(&account))
 }
 
-/// Samples with the solution of [`SAMPLER`]; returns the pprof that it wrote.
-fn profile(site: &Site, lab: &Lab, store: &Path, load: &Path) -> Outcome<Vec<u8>> {
-    let tree = site.tree(lab, "solution");
-    course::overlay(lab, Some(&lab.solution), &tree)?;
-    let run = lab
-        .run
-        .as_ref()
-        .ok_or_else(|| Trouble::infrastructure(format!("{SAMPLER} has no [run]"), ""))?;
-    let needed: Vec<_> = lab
-        .artifacts
-        .iter()
-        .filter(|artifact| {
-            artifact.name == run.artifact || Some(&artifact.name) == run.bpf.as_ref()
-        })
-        .collect();
-    let builder = Builder {
-        site,
-        lab,
-        tree: tree.clone(),
-        out: site.out(lab, "solution", Arch::HERE),
-        arch: Arch::HERE,
-        shown_as: format!("solutions/{}", lab.folder()),
-    };
-    let built = spinning(
-        &format!("building the sampler, the solution of {SAMPLER}"),
-        || builder.build(&needed),
-    )?;
-    let mut artifacts =
-        built.map_err(|rejected| Trouble::infrastructure(rejected.first_error, ""))?;
-    artifacts.insert("store".into(), store.to_owned());
-    artifacts.insert("load".into(), load.to_owned());
+/// Samples the store under load; returns the profile.
+fn profile(store: &Path, load: &Path) -> Outcome<Vec<u8>> {
     let plan = Plan {
         slug: sample::SLUG.into(),
         steps: vec![PlannedStep {
             id: "sample".into(),
-            checks: ["starts", "stops", "writes-a-profile"]
-                .map(str::to_owned)
-                .to_vec(),
-            run: Some(RunSpec {
-                seconds: 120,
-                ..check::run_spec(run)
-            }),
+            checks: vec!["sees-it".to_owned()],
+            run: None,
         }],
-        artifacts,
-        tree,
-        learner_dir: format!("solutions/{}", lab.folder()),
+        artifacts: [("store", store), ("load", load)]
+            .map(|(name, path)| (name.to_owned(), path.to_owned()))
+            .into(),
+        tree: store.parent().unwrap_or(store).to_owned(),
+        learner_dir: String::new(),
         edit: Vec::new(),
-        capabilities: check::capabilities(lab),
-        perf_events_only: check::perf_events_only(lab),
+        capabilities: Vec::new(),
+        perf_events_only: false,
         privileged: true,
         seed: 1,
         tell_truth: false,

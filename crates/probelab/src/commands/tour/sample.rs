@@ -1,8 +1,12 @@
-//! The tour's sampling, as a step that the check runner runs: it needs what a check of a lab needs
-//! (root for the runner, a learner's program without it), so it is one.
+//! The tour's sampling, as a step that the check runner runs: it needs what a check of a lab needs, root.
 
-use std::{ffi::OsStr, fs, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
+use goprof::{Meta, Sampler};
 use labcheck::{prelude::*, scratch::Scratch};
 
 /// Its name among the labs' checks.
@@ -13,10 +17,10 @@ pub const STEPS: Steps = &[("sample", sample)];
 pub const SECONDS: u64 = 12;
 /// The file that it gives.
 pub const PROFILE: &str = "cpu.pprof";
-/// Largest profile that is taken.
-const LIMIT: u64 = 8 << 20;
+/// Samples for each second of CPU time.
+const HZ: u32 = 499;
 
-/// Samples the event store under its training load with a learner's program.
+/// Samples the event store under its training load.
 fn sample(lab: &mut Session) -> Result<(), Stop> {
     let store = lab.artifact("store")?;
     let load = lab.artifact("load")?;
@@ -34,8 +38,10 @@ fn sample(lab: &mut Session) -> Result<(), Stop> {
         .ok_or_else(|| Failure::infrastructure(format!("the event store said {line:?}")))?
         .to_owned();
 
-    let started = lab.learner()?.set("PID", server.pid()).start();
-    let learner = lab.require("starts", started)?;
+    let broken = |error: goprof::Error| Failure::infrastructure(error.to_string());
+    let mut symbols = goprof::for_process(server.pid()).map_err(broken)?;
+    let sampler = Sampler::start(server.pid(), HZ, &symbols).map_err(broken)?;
+    let (began, clock) = (SystemTime::now(), Instant::now());
     let seconds = SECONDS.to_string();
     let args = [
         "--addr",
@@ -50,9 +56,20 @@ fn sample(lab: &mut Session) -> Result<(), Stop> {
     let mut driver = Workload::program(&load, &args.map(OsStr::new), true)?;
     driver.set_patience(Duration::from_secs(SECONDS + 30));
     driver.finish()?;
-    let (_, files) = lab.require("stops", learner.stop_with_files())?;
-    let profile = lab.require("writes-a-profile", files.read(PROFILE, LIMIT))?;
-    lab.give(PROFILE, profile);
+    let recording = sampler.recording().map_err(broken)?;
+    drop(sampler);
+    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let meta = Meta {
+        period_nanos: 1_000_000_000 / i64::from(HZ),
+        time_nanos: nanos(began.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        duration_nanos: nanos(clock.elapsed()),
+    };
+    let (samples, _) = goprof::repair(&recording.stacks, &symbols);
+    let profile = goprof::to_profile(&samples, &mut symbols, meta);
+    lab.require_that("sees-it", samples.total() > 0, || {
+        "the event store was never found running".to_owned()
+    })?;
+    lab.give(PROFILE, goprof::encode(&profile));
     drop(server);
     let _ = fs::remove_dir_all(data.path());
     Ok(())
