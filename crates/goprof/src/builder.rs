@@ -1,11 +1,12 @@
 //! Stacks with names, to pprof. The same stacks and counts give the same bytes, in whatever order
 //! they are added: a build that uses the profile is keyed by its content.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use flate2::{Compression, GzBuilder};
+use foldhash::HashMap;
 use prost::Message as _;
 
 use crate::pprof;
@@ -56,7 +57,9 @@ pub struct Meta {
 pub struct ProfileBuilder {
     meta: Meta,
     files: Vec<MappedFile>,
-    stacks: BTreeMap<Vec<Arc<Location>>, u64>,
+    places: Places,
+    /// By the places of their locations.
+    stacks: HashMap<Vec<u32>, u64>,
 }
 
 impl ProfileBuilder {
@@ -65,7 +68,8 @@ impl ProfileBuilder {
         ProfileBuilder {
             meta,
             files,
-            stacks: BTreeMap::new(),
+            places: Places::default(),
+            stacks: HashMap::default(),
         }
     }
 
@@ -73,31 +77,33 @@ impl ProfileBuilder {
     /// ignored.
     pub fn add(&mut self, stack: Vec<Arc<Location>>, count: u64) {
         if !stack.is_empty() && count > 0 {
-            let total = self.stacks.entry(stack).or_default();
+            let stack = stack.into_iter().map(|location| self.places.of(location));
+            let total = self.stacks.entry(stack.collect()).or_default();
             *total = total.saturating_add(count);
         }
     }
 
     pub fn finish(self) -> pprof::Profile {
-        let locations: BTreeSet<&Location> =
-            self.stacks.keys().flatten().map(Arc::as_ref).collect();
+        let (locations, ids) = self.places.sorted();
         let frames = locations.iter().flat_map(|l| &l.frames);
         let functions: BTreeSet<FunctionKey> = frames.map(function_key).collect();
         let strings = Strings::collect(&self.files, &functions);
 
         let function_ids: HashMap<FunctionKey, u64> = functions.iter().copied().zip(1..).collect();
-        let location_ids: HashMap<&Location, u64> = locations.iter().copied().zip(1..).collect();
         let samples_count = value_type(&strings, "samples", "count");
         let cpu_nanos = value_type(&strings, "cpu", "nanoseconds");
 
         let sample = self.stacks.iter().map(|(stack, count)| {
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             pprof::Sample {
-                location_id: stack.iter().map(|l| location_ids[l.as_ref()]).collect(),
+                location_id: stack.iter().map(|place| ids[*place as usize]).collect(),
                 value: vec![count, count.saturating_mul(self.meta.period_nanos)],
                 label: Vec::new(),
             }
         });
+        let mut sample: Vec<pprof::Sample> = sample.collect();
+        // Numbers are in the locations' order, so this is the order of the stacks themselves.
+        sample.sort_unstable_by(|a, b| a.location_id.cmp(&b.location_id));
         let location = locations.iter().zip(1..).map(|(location, id)| {
             let line = location.frames.iter().map(|frame| pprof::Line {
                 function_id: function_ids[&function_key(frame)],
@@ -121,7 +127,7 @@ impl ProfileBuilder {
         });
         pprof::Profile {
             sample_type: vec![samples_count, cpu_nanos],
-            sample: sample.collect(),
+            sample,
             mapping: mappings(&self.files, &locations, &strings),
             location: location.collect(),
             function: function.collect(),
@@ -132,6 +138,45 @@ impl ProfileBuilder {
             string_table: strings.table.iter().map(|s| (*s).to_owned()).collect(),
             ..pprof::Profile::default()
         }
+    }
+}
+
+/// Locations that were seen, each once: those of a stack are compared by a number, not by their texts.
+#[derive(Debug, Default)]
+struct Places {
+    /// In the order in which they were seen.
+    all: Vec<Arc<Location>>,
+    /// Places by address in memory, of locations that `kept` keeps there.
+    by_address: HashMap<usize, u32>,
+    kept: Vec<Arc<Location>>,
+    by_value: HashMap<Arc<Location>, u32>,
+}
+
+impl Places {
+    fn of(&mut self, location: Arc<Location>) -> u32 {
+        let address = Arc::as_ptr(&location).addr();
+        if let Some(place) = self.by_address.get(&address) {
+            return *place;
+        }
+        let next = self.all.len() as u32;
+        let place = *self.by_value.entry(Arc::clone(&location)).or_insert(next);
+        if place == next {
+            self.all.push(Arc::clone(&location));
+        }
+        self.by_address.insert(address, place);
+        self.kept.push(location);
+        place
+    }
+
+    /// The locations, sorted, and for each place the number of its location there, from 1.
+    fn sorted(&self) -> (Vec<&Location>, Vec<u64>) {
+        let mut order: Vec<usize> = (0..self.all.len()).collect();
+        order.sort_unstable_by(|a, b| self.all[*a].cmp(&self.all[*b]));
+        let mut ids = vec![0; order.len()];
+        for (place, id) in order.iter().zip(1..) {
+            ids[*place] = id;
+        }
+        (order.iter().map(|place| &*self.all[*place]).collect(), ids)
     }
 }
 
@@ -151,7 +196,7 @@ fn value_type(strings: &Strings<'_>, kind: &str, unit: &str) -> pprof::ValueType
 
 fn mappings(
     files: &[MappedFile],
-    locations: &BTreeSet<&Location>,
+    locations: &[&Location],
     strings: &Strings<'_>,
 ) -> Vec<pprof::Mapping> {
     let mapping = files.iter().enumerate().map(|(index, file)| {
@@ -202,7 +247,8 @@ impl<'a> Strings<'a> {
 /// The profile as a gzipped pprof file. Compression level, time stamp and operating system in the
 /// gzip header are fixed, so equal profiles give equal bytes.
 pub fn encode(profile: &pprof::Profile) -> Vec<u8> {
-    const LEVEL: Compression = Compression::new(6);
+    // A fortieth larger than by level 6, in a quarter of the time.
+    const LEVEL: Compression = Compression::new(2);
     const UNKNOWN_SYSTEM: u8 = 255;
     let mut gz = GzBuilder::new()
         .mtime(0)

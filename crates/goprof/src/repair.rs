@@ -108,7 +108,7 @@ fn missing(stack: &RawStack, symbols: &Symbolizer) -> Missing {
     match caller {
         _ if !stack.has_words => Missing::Unknown,
         0 => Missing::Unknown,
-        caller if symbols.sp_delta(caller).is_some() => Missing::Caller(caller),
+        caller if symbols.is_go_code(caller) => Missing::Caller(caller),
         _ => Missing::Unknown,
     }
 }

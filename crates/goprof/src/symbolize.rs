@@ -2,9 +2,9 @@
 //! return addresses looked up one byte earlier, inlined calls expanded, compiler-made wrappers
 //! left out, nothing beyond the function that a stack begins with.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use gosym::{Binary, FuncId};
 
 use crate::kernel_symbols::is_of_kernel;
@@ -59,7 +59,7 @@ impl Symbolizer {
         maps: &[MapEntry],
         mut open: impl FnMut(&MapEntry) -> Option<Arc<Binary>>,
     ) -> Symbolizer {
-        let mut opened: HashMap<&str, Option<Arc<Binary>>> = HashMap::new();
+        let mut opened: HashMap<&str, Option<Arc<Binary>>> = HashMap::default();
         let mut mapped = Vec::new();
         for entry in maps.iter().filter(|e| e.executable) {
             let binary = if entry.has_file() {
@@ -77,7 +77,7 @@ impl Symbolizer {
         Symbolizer {
             mapped,
             kernel: None,
-            cache: HashMap::new(),
+            cache: HashMap::default(),
         }
     }
 
@@ -147,6 +147,17 @@ impl Symbolizer {
         let binary = mapped.binary.as_deref()?;
         let pc = binary.runtime_to_file(pc, &mapped.entry.mapping)?;
         Some((binary.arch(), binary.sp_delta(pc)?))
+    }
+
+    /// Whether `pc` is in a Go function.
+    pub(crate) fn is_go_code(&self, pc: u64) -> bool {
+        let mapped = self.mapping_of(pc).map(|index| &self.mapped[index]);
+        mapped.is_some_and(|mapped| {
+            mapped.binary.as_deref().is_some_and(|binary| {
+                let pc = binary.runtime_to_file(pc, &mapped.entry.mapping);
+                pc.is_some_and(|pc| binary.is_code(pc))
+            })
+        })
     }
 
     /// See [`gosym::Binary::frame_pointer_gap`].

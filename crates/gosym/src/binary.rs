@@ -161,6 +161,11 @@ impl Binary {
         self.raw_at(pc).map(|(_, func)| self.function(func))
     }
 
+    /// Whether a function's code or trailing padding holds `pc`.
+    pub fn is_code(&self, pc: u64) -> bool {
+        self.raw_at(pc).is_some()
+    }
+
     /// File and line of the instruction at `pc`. For a return address pass it less one.
     pub fn file_line(&self, pc: u64) -> Option<(String, u32)> {
         let (off, func) = self.raw_at(pc)?;

@@ -71,14 +71,15 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         }
     }
     const TRIAL: u64 = 100;
-    let arm = Arm::start(&store.program)?;
-    let cost = arm.slice(&store.load, 1, TRIAL)?.max(0.001);
-    let requests = ((TRIAL as f64 * SLICE / cost) as u64).clamp(50, 20_000);
-    arm.slice(&store.load, 2, requests)?;
     let mut rng = fastrand::Rng::with_seed(1);
     let mut measured = Vec::new();
     for number in 1..=rounds {
         errln!("cost of a sample: round {number}/{rounds}");
+        // A store for each: the more it holds, the more its queries take.
+        let arm = Arm::start(&store.program)?;
+        let cost = arm.slice(&store.load, 1, TRIAL)?.max(0.001);
+        let requests = ((TRIAL as f64 * SLICE / cost) as u64).clamp(50, 20_000);
+        arm.slice(&store.load, 2, requests)?;
         // The same work for each, in random order.
         let work = || arm.slice(&store.load, u64::from(number) + 2, requests);
         let with = here
