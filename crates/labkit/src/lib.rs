@@ -13,6 +13,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use aya::programs::{
+    PerfEvent,
+    perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
+};
 
 pub use refusal::{loaded, refused};
 
@@ -83,6 +87,23 @@ pub fn optional<T: std::str::FromStr>(name: &str) -> Result<Option<T>> {
 /// When /sys/devices/system/cpu/online can't be read.
 pub fn cpus() -> Result<Vec<u32>> {
     aya::util::online_cpus().map_err(|(path, error)| anyhow::anyhow!("cannot read {path}: {error}"))
+}
+
+/// Lets `program` run `hz` times a second on each CPU, whatever process runs there: at the ticks of its
+/// clock (`PERF_COUNT_SW_CPU_CLOCK`).
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn on_cpu_clock(program: &mut PerfEvent, hz: u64) -> Result<()> {
+    for cpu in cpus()? {
+        program.attach(
+            PerfEventConfig::Software(SoftwareEvent::CpuClock),
+            PerfEventScope::AllProcessesOneCpu { cpu },
+            SamplePolicy::Frequency(hz),
+            false,
+        )?;
+    }
+    Ok(())
 }
 
 /// Says that the probes are in place, then waits for SIGINT or SIGTERM.
