@@ -68,7 +68,8 @@ pub fn reported<'a>(
     }
 }
 
-fn addresses(bytes: &[u8]) -> Vec<u64> {
+/// The addresses of one value of such a map of stacks.
+pub fn addresses(bytes: &[u8]) -> Vec<u64> {
     bytes
         .as_chunks()
         .0

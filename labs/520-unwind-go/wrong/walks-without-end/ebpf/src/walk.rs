@@ -24,6 +24,7 @@ pub fn walk(registers: &Registers, stack: &mut Stack) {
     stack.depth = 1;
     let mut frame = registers.frame;
     let mut index = 1;
+    // ANCHOR: loop
     // SAFETY: the helper looks whether the address can be read.
     while let Ok([callers_frame, return_address]) =
         unsafe { bpf_probe_read_user(frame as *const [u64; 2]) }
@@ -38,4 +39,5 @@ pub fn walk(registers: &Registers, stack: &mut Stack) {
         }
         frame = callers_frame;
     }
+    // ANCHOR_END: loop
 }

@@ -1,0 +1,56 @@
+#include "textflag.h"
+
+// Some microseconds on R0.
+#define WORK \
+	MOVD $1500, R1       \
+	MOVD $0x5bd1e995, R2 \
+	MUL  R2, R0, R0      \
+	ADD  $57, R0, R0     \
+	SUB  $1, R1, R1      \
+	CBNZ R1, -3(PC)
+
+// func begun(x uint64) uint64
+TEXT ·begun(SB), NOSPLIT|NOFRAME, $0-16
+	MOVD   x+0(FP), R0
+	MOVD.W R30, -16(RSP)
+	WORK
+	MOVD.P 16(RSP), R30
+	MOVD   R0, ret+8(FP)
+	RET
+
+// func linked(x uint64) uint64
+TEXT ·linked(SB), NOSPLIT|NOFRAME, $0-16
+	MOVD   x+0(FP), R0
+	MOVD.W R30, -16(RSP)
+	MOVD   R29, -8(RSP)
+	SUB    $8, RSP, R29
+	WORK
+	MOVD   -8(RSP), R29
+	MOVD.P 16(RSP), R30
+	MOVD   R0, ret+8(FP)
+	RET
+
+#define CALL_AND_ADD(callee, n) \
+	MOVD x+0(FP), R0 \
+	MOVD R0, 8(RSP)  \
+	CALL callee(SB)  \
+	MOVD 16(RSP), R0 \
+	ADD  $n, R0, R0  \
+	MOVD R0, ret+8(FP) \
+	RET
+
+// func begunLeft(x uint64) uint64
+TEXT ·begunLeft(SB), NOSPLIT, $16-16
+	CALL_AND_ADD(·begun, 1)
+
+// func begunRight(x uint64) uint64
+TEXT ·begunRight(SB), NOSPLIT, $16-16
+	CALL_AND_ADD(·begun, 2)
+
+// func linkedLeft(x uint64) uint64
+TEXT ·linkedLeft(SB), NOSPLIT, $16-16
+	CALL_AND_ADD(·linked, 1)
+
+// func linkedRight(x uint64) uint64
+TEXT ·linkedRight(SB), NOSPLIT, $16-16
+	CALL_AND_ADD(·linked, 2)
