@@ -4,6 +4,8 @@
 //! that fall into such a pause a timer makes up for one, and the time counts as used all the same. A
 //! second timer of the same rate loses the same.
 
+use std::collections::BTreeMap;
+
 use crate::{
     cpus,
     perf::{Record, Ring},
@@ -36,14 +38,22 @@ impl Sampler {
     /// # Errors
     /// [`Failure::Infrastructure`] when the kernel dropped samples.
     pub fn seen(self, pid: u32) -> Result<Seen, Failure> {
-        let (mut seen, mut lost) = (Seen::default(), false);
+        Ok(self.by_process()?.remove(&pid).unwrap_or_default())
+    }
+
+    /// Stops, and says how often each process was running.
+    ///
+    /// # Errors
+    /// [`Failure::Infrastructure`] when the kernel dropped samples.
+    pub fn by_process(self) -> Result<BTreeMap<u32, Seen>, Failure> {
+        let (mut all, mut lost) = (BTreeMap::<u32, Seen>::new(), false);
         for mut ring in self.rings {
             ring.drain(|record| match record {
-                Record::Sample { process, in_kernel } if process == pid => {
+                Record::Sample { process, in_kernel } => {
+                    let seen = all.entry(process).or_default();
                     seen.samples += 1;
                     seen.in_kernel += u64::from(in_kernel);
                 }
-                Record::Sample { .. } => {}
                 Record::Lost => lost = true,
                 Record::Loaded(_) => {}
             });
@@ -53,7 +63,7 @@ impl Sampler {
                 "the kernel dropped samples of our own",
             ));
         }
-        Ok(seen)
+        Ok(all)
     }
 }
 

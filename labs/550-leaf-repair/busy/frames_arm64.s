@@ -1,5 +1,8 @@
 #include "textflag.h"
 
+// The assembler keeps track of the stack pointer where it is moved by SUB and ADD, and not where a store
+// moves it, as the compiler's do.
+
 // Some microseconds on R0.
 #define WORK \
 	MOVD $1500, R1       \
@@ -11,23 +14,27 @@
 
 // func begun(x uint64) uint64
 TEXT ·begun(SB), NOSPLIT|NOFRAME, $0-16
-	MOVD   x+0(FP), R0
-	MOVD.W R30, -16(RSP)
+	MOVD x+0(FP), R0
+	SUB  $16, RSP
+	MOVD R30, 0(RSP)
 	WORK
-	MOVD.P 16(RSP), R30
-	MOVD   R0, ret+8(FP)
+	MOVD 0(RSP), R30
+	ADD  $16, RSP
+	MOVD R0, ret+8(FP)
 	RET
 
 // func linked(x uint64) uint64
 TEXT ·linked(SB), NOSPLIT|NOFRAME, $0-16
-	MOVD   x+0(FP), R0
-	MOVD.W R30, -16(RSP)
-	MOVD   R29, -8(RSP)
-	SUB    $8, RSP, R29
+	MOVD x+0(FP), R0
+	SUB  $16, RSP
+	MOVD R30, 0(RSP)
+	MOVD R29, -8(RSP)
+	SUB  $8, RSP, R29
 	WORK
-	MOVD   -8(RSP), R29
-	MOVD.P 16(RSP), R30
-	MOVD   R0, ret+8(FP)
+	MOVD -8(RSP), R29
+	MOVD 0(RSP), R30
+	ADD  $16, RSP
+	MOVD R0, ret+8(FP)
 	RET
 
 #define CALL_AND_ADD(callee, n) \
