@@ -37,7 +37,7 @@ static void count(__u32 id)
 		counter = bpf_map_lookup_elem(&COUNTS, &id);
 	}
 	if (counter)
-		__sync_fetch_and_add(counter, 1);
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 	/* ANCHOR_END: count */
 }
 

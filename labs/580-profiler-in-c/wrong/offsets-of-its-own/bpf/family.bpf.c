@@ -40,7 +40,7 @@ static void count(const char *name)
 		counter = bpf_map_lookup_elem(&BY_NAME, name);
 	}
 	if (counter)
-		__sync_fetch_and_add(counter, 1);
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
 /* The kernel runs this at each tick of the CPU clock, on the CPU that ticked, whatever runs there. */

@@ -36,7 +36,7 @@ static inline void count(__u32 id)
 		counter = bpf_map_lookup_elem(&COUNTS, &id);
 	}
 	if (counter)
-		__sync_fetch_and_add(counter, 1);
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
 /* The kernel runs this at each tick of the CPU clock, on the CPU that ticked, whatever runs there. */

@@ -33,7 +33,7 @@ static void count(__u32 id)
 	/* There is one afterwards, whoever put it in. */
 	bpf_map_update_elem(&COUNTS, &id, &zero, BPF_NOEXIST);
 	counter = bpf_map_lookup_elem(&COUNTS, &id);
-	__sync_fetch_and_add(counter, 1);
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
 /* The kernel runs this at each tick of the CPU clock, on the CPU that ticked, whatever runs there. */
