@@ -84,3 +84,30 @@ impl Order {
         (left as f64 / n as f64 - expected).abs() <= tolerance
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_may_be_off_by_chance_and_not_by_more() {
+        let order = Order {
+            hz: 499,
+            millis: 1000,
+            left: 1,
+            right: 3,
+            seed: 1,
+        };
+        for (left, n, fits) in [
+            (125, 500, true),
+            (160, 500, true),
+            (250, 500, false),
+            (375, 500, false),
+            (0, 500, false),
+            (1, 2, true),
+            (0, 0, false),
+        ] {
+            assert_eq!(order.fits_share(left, n), fits, "{left} of {n}");
+        }
+    }
+}

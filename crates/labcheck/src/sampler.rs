@@ -85,3 +85,22 @@ pub struct Seen {
 pub fn agrees(count: u64, expected: u64) -> bool {
     count.abs_diff(expected) as f64 <= 5.0 * (2.0 * expected as f64).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samplers_agree_within_what_chance_does() {
+        for (count, expected, agree) in [
+            (600, 600, true),
+            (440, 600, true),
+            (300, 600, false),
+            (1200, 600, false),
+            (0, 600, false),
+            (0, 0, true),
+        ] {
+            assert_eq!(agrees(count, expected), agree, "{count} of {expected}");
+        }
+    }
+}

@@ -36,9 +36,20 @@ pub fn object_path() -> Result<PathBuf> {
 /// When the object is missing or damaged, or the kernel refuses one of its maps.
 pub fn load() -> Result<aya::Ebpf> {
     let path = object_path()?;
-    aya::Ebpf::load_file(&path)
-        .with_context(|| format!("cannot use the BPF object {}", path.display()))
+    aya::Ebpf::load_file(&path).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        // The loader meets the call before the verifier could, and speaks of neither.
+        if error.chain().any(|why| why.to_string().contains("panic")) {
+            error.context(MAY_PANIC)
+        } else {
+            error.context(format!("cannot use the BPF object {}", path.display()))
+        }
+    })
 }
+
+const MAY_PANIC: &str = "\
+the BPF program may panic, and in the kernel there is nothing to panic to. The compiler has put in a check \
+of its own, where it can't see that an index is small enough, a slice long enough, or an `unwrap` safe.";
 
 /// The value that follows `name` on the command line: `--pid 1234` gives `1234` for `--pid`.
 ///
