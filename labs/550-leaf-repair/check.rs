@@ -64,18 +64,19 @@ fn words(lab: &mut Session) -> Result<(), Stop> {
             data.unwrap_or_default()
         )
     })?;
-    for (check, leaf, word) in [("first-word", FRAMELESS, 0), ("second-word", BEGUN, 1)] {
-        let mut callers = Callers::default();
-        for (stack, count) in &kept {
-            if name(&mut symbols, &stack.addresses) != leaf {
-                continue;
+    // The caller is the first word of a leaf without a frame, and the second of one that has begun its own.
+    let callers = [(FRAMELESS, 0), (BEGUN, 1)]
+        .into_iter()
+        .try_for_each(|(leaf, word)| {
+            let mut callers = Callers::default();
+            for (stack, count) in &kept {
+                if name(&mut symbols, &stack.addresses) == leaf {
+                    callers.add(&name(&mut symbols, &stack.words[word..]), leaf, *count);
+                }
             }
-            // An instruction or two of each call differ; see `Callers::judge`.
-            callers.add(&name(&mut symbols, &stack.words[word..=word]), leaf, *count);
-        }
-        let callers = callers.judge(&order, leaf, "word beside the stack");
-        lab.require(check, callers.map_err(at_place))?;
-    }
+            callers.judge(&order, leaf, "word beside the stack")
+        });
+    lab.require("return-addresses", callers.map_err(at_place))?;
 
     let printed = learner
         .stop()
