@@ -97,11 +97,15 @@ func framelessRight(x uint64) uint64 { return frameless(x) + 2 }
 // begun has stored its caller's frame pointer, and has not set its own: a state that each function with
 // a frame is in for an instruction, and this one for as long as the others work. Its code and that of its
 // callers is in frames_GOARCH.s.
+//
+//lint:ignore U1000 called in assembly
 func begun(x uint64) uint64
 func begunLeft(x uint64) uint64
 func begunRight(x uint64) uint64
 
 // linked has set its frame pointer, and has nothing else on its stack.
+//
+//lint:ignore U1000 called in assembly
 func linked(x uint64) uint64
 func linkedLeft(x uint64) uint64
 func linkedRight(x uint64) uint64
