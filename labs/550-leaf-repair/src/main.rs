@@ -15,7 +15,7 @@ use aya::{
     programs::PerfEvent,
 };
 
-use crate::code::Code;
+use crate::code::{Code, Moved};
 
 /// A key of COUNTS: the stack's id, then the two words.
 type Key = [u64; 3];
@@ -49,7 +49,9 @@ fn main() -> anyhow::Result<()> {
             let [first, second] = words;
             println!("{count} {first:x} {second:x} {}", addresses.join(";"));
         } else {
-            repair::repair(&mut stack, words, &code);
+            let leaf = stack.first();
+            let moved = leaf.map_or(Moved::Further, |&leaf| code.moved(leaf));
+            repair::repair(&mut stack, words, moved);
             *repaired.entry(code.names(&stack)).or_default() += count;
         }
     }
