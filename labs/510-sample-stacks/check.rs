@@ -1,9 +1,9 @@
 //! The truth: how much CPU time a Go program of ours used, and from where it called what.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use goprof::{Samples, Symbolizer};
-use labcheck::{audit::Map, prelude::*, sampler::Sampler};
+use labcheck::{audit::Map, busy::Order, prelude::*, sampler};
 
 pub const STEPS: Steps = &[("count", count), ("stacks", stacks)];
 
@@ -12,10 +12,10 @@ const USER: &str = "src/main.rs";
 
 /// Samples of the target and of nobody else, as many as its CPU time says.
 fn count(lab: &mut Session) -> Result<(), Stop> {
-    let order = Order::draw(lab);
+    let order = Order::draw(&mut lab.rng);
     lab.set_truth(order.hz * order.millis / 1000);
-    let mut target = target(lab)?;
-    let mut other = self::target(lab)?;
+    let mut target = Order::target(lab)?;
+    let mut other = Order::target(lab)?;
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("starts", started)?;
@@ -31,27 +31,28 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
                 .and_then(|samples| samples.sum_u64(&0u32.to_ne_bytes()))
         },
         || {
-            let used = order.run(&mut target)?;
+            let used = run(&order, &mut target)?;
             // As much work in another process: none of it belongs in the count.
-            order.run(&mut other)?;
+            run(&order, &mut other)?;
             Ok(used)
         },
     )?;
     let used = seen.outcome;
     let (sample, attach) = (lab.place(BPF, "fn sample"), lab.place(USER, "fn attach"));
     let counted = seen.both().and_then(|(before, after)| {
-        order.judge(after.wrapping_sub(before), &used).map_err(|expected| {
-            Failure::learner(format!(
-                "process {} used {:.2} s of CPU time, none of it on its first thread, and then another \
-                 process did the same; at {} Hz the first is about {expected} samples. SAMPLES grew \
-                 by {}. Look at {sample} and {attach}.",
-                target.pid(),
-                used.time.as_secs_f64(),
-                order.hz,
-                after.wrapping_sub(before),
-            ))
-        })?;
-        Ok(after)
+        let counted = after.wrapping_sub(before);
+        if sampler::agrees(counted, used.samples) {
+            return Ok(after);
+        }
+        Err(Failure::learner(format!(
+            "process {} used {:.2} s of CPU time, none of it on its first thread, and then another \
+             process did the same; at {} Hz the first is about {} samples. SAMPLES grew by {counted}. \
+             Look at {sample} and {attach}.",
+            target.pid(),
+            used.time.as_secs_f64(),
+            order.hz,
+            used.samples,
+        )))
     });
     let counted = lab.require("counts-samples", counted)?;
 
@@ -63,11 +64,11 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
 
 /// The kernel keeps the target's stacks, and the report shows who called what.
 fn stacks(lab: &mut Session) -> Result<(), Stop> {
-    let order = Order::draw(lab);
+    let order = Order::draw(&mut lab.rng);
     let path = lab.artifact("busy")?;
     let binary = gosym::Binary::open(&path).map_err(broken)?;
-    lab.set_truth(order.made_up_report(&binary));
-    let mut target = target(lab)?;
+    lab.set_truth(made_up_report(&order, &binary));
+    let mut target = Order::target(lab)?;
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("ready", started)?;
@@ -84,7 +85,7 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
             let (counts, stacks) = maps.clone()?;
             kernel_stacks(&counts, &stacks)
         },
-        || order.run(&mut target),
+        || run(&order, &mut target),
     )?;
     let (runs, used) = (seen.runs, seen.outcome);
     let (sample, count) = (lab.place(BPF, "fn sample"), lab.place(BPF, "fn count"));
@@ -96,15 +97,16 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         ))),
     });
     let kept = lab.require("keeps-stacks", kept)?;
-    let all = order.judge(kept.total(), &used).map_err(|expected| {
-        Failure::learner(format!(
-            "the target used CPU time for about {expected} samples at {} Hz; the counters in COUNTS \
-             add up to {}. Look at {count}.",
+    let all = sampler::agrees(kept.total(), used.samples);
+    lab.require_that("counts-stacks", all, || {
+        format!(
+            "the target used CPU time for about {} samples at {} Hz; the counters in COUNTS add up to \
+             {}. Look at {count}.",
+            used.samples,
             order.hz,
             kept.total(),
-        ))
-    });
-    lab.require("counts-stacks", all)?;
+        )
+    })?;
 
     // Before the target ends: afterwards nobody knows what its addresses meant.
     let mut symbols = goprof::for_process(target.pid()).map_err(broken)?;
@@ -123,97 +125,53 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         .judge(&order)
         .map_err(at_place);
     lab.require("shows-callers", callers)?;
-    let agrees = agree(&kept, &report).map_err(at_place);
+    let agrees = labcheck::stacks::reported(kept.iter(), report.iter(), SLACK).map_err(at_place);
     lab.require("reports-stacks", agrees)
 }
 
-/// What the target is told to do, and how often it is looked at.
-struct Order {
-    hz: u64,
-    millis: u64,
-    left: u64,
-    right: u64,
-    seed: u64,
+/// The line that the target is sent.
+fn line(order: &Order) -> String {
+    let Order {
+        millis,
+        left,
+        right,
+        seed,
+        ..
+    } = order;
+    format!("{millis} {left} {right} {seed}")
 }
 
-impl Order {
-    fn draw(lab: &mut Session) -> Self {
-        let (left, right) = *lab
-            .rng
-            .pick(&[(1, 4), (1, 3), (2, 3), (3, 2), (3, 1), (4, 1)]);
-        Self {
-            // Not a divisor of the kernel's own tick, so that the two don't keep step.
-            hz: *lab.rng.pick(&[397, 419, 443, 461, 487, 499]),
-            millis: lab.rng.between(1_200..=1_500),
-            left,
-            right,
-            seed: lab.rng.between(1..=1 << 40),
-        }
-    }
+/// Has the target work while we sample it too.
+fn run(order: &Order, target: &mut Workload) -> Result<Used, Failure> {
+    let clock = |target: &Workload| pgo::ruler::cpu_time(target.pid());
+    let before = clock(target)?;
+    let samples = order.run(target, &line(order))?.samples;
+    Ok(Used {
+        samples,
+        time: clock(target)?.saturating_sub(before),
+    })
+}
 
-    fn launch(&self, lab: &Session, target: &Workload) -> Result<Learner, Failure> {
-        lab.learner()?
-            .set("PID", target.pid())
-            .set("HZ", self.hz)
-            .start()
+/// A report as a perfect sampler could print it, for a wrong answer that does not sample.
+fn made_up_report(order: &Order, binary: &gosym::Binary) -> String {
+    let entry = |name: &str| {
+        binary
+            .functions()
+            .find(|f| f.name == name)
+            .map_or(0, |f| f.entry)
+    };
+    let samples = order.hz * order.millis / 1000;
+    let mut text = String::new();
+    for (parts, caller) in [
+        (order.left, "main.onTheLeft"),
+        (order.right, "main.onTheRight"),
+    ] {
+        let count = samples * parts / (order.left + order.right);
+        let stack = [entry("main.burn"), entry(caller), entry("main.work")]
+            .map(|pc| format!("{:x}", pc + 8));
+        let _ = writeln!(text, "{count} {}", stack.join(";"));
     }
-
-    /// Has the target work while we sample it too.
-    fn run(&self, target: &mut Workload) -> Result<Used, Failure> {
-        let clock = |target: &Workload| pgo::ruler::cpu_time(target.pid());
-        let sampler = Sampler::start(self.hz)?;
-        let before = clock(target)?;
-        target.send(&format!(
-            "{} {} {} {}",
-            self.millis, self.left, self.right, self.seed
-        ))?;
-        target.expect("done")?;
-        Ok(Used {
-            samples: sampler.samples_of(target.pid())?,
-            time: clock(target)?.saturating_sub(before),
-        })
-    }
-
-    /// Whether `count` can be the samples of what the target used; else the number expected.
-    ///
-    /// A clock ticks at fixed times, so of a thread that runs without a break two samplers get the
-    /// same; of one that is often interrupted each gets n samples with a deviation below the square
-    /// root of n, and their difference has one below that of 2n. Five of these are exceeded in 6 of 10
-    /// million runs.
-    fn judge(&self, count: u64, used: &Used) -> Result<(), u64> {
-        let tolerance = 5.0 * (2.0 * used.samples as f64).sqrt();
-        if count.abs_diff(used.samples) as f64 <= tolerance {
-            Ok(())
-        } else {
-            Err(used.samples)
-        }
-    }
-
-    fn share_of_left(&self) -> f64 {
-        self.left as f64 / (self.left + self.right) as f64
-    }
-
-    /// A report as a perfect sampler could print it, for a wrong answer that does not sample.
-    fn made_up_report(&self, binary: &gosym::Binary) -> String {
-        let entry = |name: &str| {
-            binary
-                .functions()
-                .find(|f| f.name == name)
-                .map_or(0, |f| f.entry)
-        };
-        let samples = self.hz * self.millis / 1000;
-        let mut text = String::new();
-        for (parts, caller) in [
-            (self.left, "main.onTheLeft"),
-            (self.right, "main.onTheRight"),
-        ] {
-            let count = samples * parts / (self.left + self.right);
-            let stack = [entry("main.burn"), entry(caller), entry("main.work")]
-                .map(|pc| format!("{:x}", pc + 8));
-            let _ = writeln!(text, "{count} {}", stack.join(";"));
-        }
-        text
-    }
+    text
 }
 
 /// What a target used while it worked.
@@ -222,11 +180,6 @@ struct Used {
     time: Duration,
     /// How often a sampler of ours, of the rate that the learner is told, found it running.
     samples: u64,
-}
-
-/// A target, as the learner's user, so that its memory map can be read.
-fn target(lab: &mut Session) -> Result<Workload, Failure> {
-    Workload::program(&lab.artifact("busy")?, &[], true)
 }
 
 fn attached(learner: &mut Learner) -> Result<Program, Failure> {
@@ -280,27 +233,6 @@ fn kernel_stacks(counts: &Map, stacks: &Map) -> Result<Samples, Failure> {
     Ok(samples)
 }
 
-/// Whether the report is what the kernel counted.
-fn agree(kernel: &Samples, report: &Samples) -> Result<(), String> {
-    let printed: BTreeMap<&[u64], u64> = report.iter().collect();
-    for (stack, count) in kernel.iter() {
-        let shown = printed.get(stack).copied().unwrap_or(0);
-        if shown < count {
-            return Err(format!(
-                "the kernel counted the stack that begins with {:x} {count} times; your program printed it \
-                 with {shown}.",
-                stack[0]
-            ));
-        }
-    }
-    match report.total() - kernel.total() {
-        0..=SLACK => Ok(()),
-        more => Err(format!(
-            "your program printed {more} samples that the kernel never counted."
-        )),
-    }
-}
-
 /// Who called `main.burn`, in a report.
 #[derive(Default)]
 struct Callers {
@@ -336,10 +268,6 @@ impl Callers {
 
     /// Most samples are in `burn`, and its callers have their shares. (Not nearly all: where other
     /// programs want the CPU too, ticks come late and fall into the runtime's waiting.)
-    ///
-    /// The order of the two is drawn anew for every few dozen microseconds, so the samples of one
-    /// are binomial: four deviations are exceeded in 6 of 100,000 runs. One per cent more is for
-    /// the callers' own instructions.
     fn judge(&self, order: &Order) -> Result<(), String> {
         let n = self.left + self.right;
         if n * 2 < self.total {
@@ -353,16 +281,13 @@ impl Callers {
                     .unwrap_or_default()
             ));
         }
-        let expected = order.share_of_left();
-        let found = self.left as f64 / n as f64;
-        let tolerance = 4.0 * (expected * (1.0 - expected) / n as f64).sqrt() + 0.01;
-        if (found - expected).abs() <= tolerance {
+        if order.fits_share(self.left, n) {
             return Ok(());
         }
         Err(format!(
             "main.onTheLeft did {:.0} % of the work; your stacks give it {:.0} % ({} of {n} samples).",
-            expected * 100.0,
-            found * 100.0,
+            order.share_of_left() * 100.0,
+            self.left as f64 / n as f64 * 100.0,
             self.left
         ))
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use goprof::pprof::Profile;
-use labcheck::{golang::Go, prelude::*, sampler::Sampler};
+use labcheck::{busy::Order, golang::Go, prelude::*};
 
 use samples::{Kernel, Report};
 use source::Source;
@@ -31,14 +31,14 @@ const SLACK: u64 = 10;
 
 /// The report names the calls of each stack as the source has them.
 fn symbolise(lab: &mut Session) -> Result<(), Stop> {
-    let order = Order::draw(lab);
+    let order = Order::draw(&mut lab.rng);
     let source = Source::read(lab)?;
     lab.set_truth(source.made_up(&order));
-    let mut target = target(lab)?;
+    let mut target = Order::target(lab)?;
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("starts", started)?;
-    let kernel = order.sample(&mut learner, &mut target);
+    let kernel = sample(&order, &mut learner, &mut target);
     let kernel = lab.require("samples", kernel)?;
 
     let place = lab.place(SYMBOLISE, "fn locations");
@@ -101,15 +101,15 @@ fn symbolise(lab: &mut Session) -> Result<(), Stop> {
 
 /// The file is a pprof of what the kernel sampled.
 fn write(lab: &mut Session) -> Result<(), Stop> {
-    let order = Order::draw(lab);
+    let order = Order::draw(&mut lab.rng);
     let source = Source::read(lab)?;
     lab.set_truth(source.made_up(&order));
-    let mut target = target(lab)?;
+    let mut target = Order::target(lab)?;
 
     let (began, clock) = (SystemTime::now(), Instant::now());
     let started = order.launch(lab, &target);
     let mut learner = lab.require("runs", started)?;
-    let kernel = order.sample(&mut learner, &mut target)?;
+    let kernel = sample(&order, &mut learner, &mut target)?;
     let place = lab.place(WRITE, "pub fn profile");
     let at_place = |why: String| Failure::learner(format!("{why} Look at {place}."));
     let file = learner.stop_with_files().and_then(|(_, folder)| {
@@ -152,7 +152,7 @@ fn write(lab: &mut Session) -> Result<(), Stop> {
 
 /// Go's own tools read the file as what it is.
 fn read_by_go(lab: &mut Session) -> Result<(), Stop> {
-    let order = Order::draw(lab);
+    let order = Order::draw(&mut lab.rng);
     let source = Source::read(lab)?;
     let bytes = lab.given(FILE)?.to_vec();
     let place = lab.place(WRITE, "pub fn profile");
@@ -198,85 +198,52 @@ fn read_by_go(lab: &mut Session) -> Result<(), Stop> {
     })
 }
 
-/// What the target is told to do, and how often it is looked at.
-struct Order {
-    hz: u64,
-    millis: u64,
-    left: u64,
-    right: u64,
-    seed: u64,
-}
-
-impl Order {
-    fn draw(lab: &mut Session) -> Self {
-        let (left, right) = *lab
-            .rng
-            .pick(&[(1, 4), (1, 3), (2, 3), (3, 2), (3, 1), (4, 1)]);
-        Self {
-            hz: *lab.rng.pick(&[397, 419, 443, 461, 487, 499]),
-            millis: lab.rng.between(1_200..=1_500),
-            left,
-            right,
-            seed: lab.rng.between(1..=1 << 40),
-        }
+/// Has the target work while the learner's processes stand still; returns what the kernel counted
+/// meanwhile.
+///
+/// How many samples there are is lab sample-stacks' concern. Half of what a sampler of ours finds is
+/// asked for here: far more than five deviations below the number expected.
+fn sample(order: &Order, learner: &mut Learner, target: &mut Workload) -> Result<Kernel, Failure> {
+    let program =
+        learner
+            .audit()?
+            .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)?;
+    let counts = learner.audit()?.map(&program, "COUNTS")?;
+    let stacks = learner.audit()?.map(&program, "STACKS")?;
+    let clock = Instant::now();
+    let Order {
+        millis,
+        left,
+        right,
+        seed,
+        ..
+    } = order;
+    let seen = learner.witness(
+        &program,
+        || labcheck::stacks::of_process(&counts, &stacks),
+        || order.run(target, &format!("{millis} {left} {right} {seed}")),
+    )?;
+    let ours = seen.outcome.samples;
+    let (before, after) = seen.both()?;
+    let earlier: u64 = before.iter().map(|(_, count)| count).sum();
+    if earlier > SLACK {
+        return Err(Failure::learner(format!(
+            "COUNTS had {earlier} samples of the target before it worked: only the kernel's program \
+             may count."
+        )));
     }
-
-    fn launch(&self, lab: &Session, target: &Workload) -> Result<Learner, Failure> {
-        lab.learner()?
-            .set("PID", target.pid())
-            .set("HZ", self.hz)
-            .start()
+    let kernel = Kernel::of(
+        after,
+        &mut goprof::for_process(target.pid()).map_err(broken)?,
+        clock.elapsed(),
+    );
+    if kernel.total >= ours / 2 {
+        return Ok(kernel);
     }
-
-    /// Has the target work while the learner's processes stand still; returns what the kernel
-    /// counted meanwhile.
-    ///
-    /// How many samples there are is lab sample-stacks' concern. Half of what a sampler of ours finds is
-    /// asked for here: far more than five deviations below the number expected.
-    fn sample(&self, learner: &mut Learner, target: &mut Workload) -> Result<Kernel, Failure> {
-        let program = learner.audit()?.attached(
-            ProgramType::PERF_EVENT,
-            "the CPU clock",
-            Hook::is_cpu_clock,
-        )?;
-        let counts = learner.audit()?.map(&program, "COUNTS")?;
-        let stacks = learner.audit()?.map(&program, "STACKS")?;
-        let clock = Instant::now();
-        let sampler = Sampler::start(self.hz)?;
-        let seen = learner.witness(
-            &program,
-            || labcheck::stacks::of_process(&counts, &stacks),
-            || {
-                target.send(&format!(
-                    "{} {} {} {}",
-                    self.millis, self.left, self.right, self.seed
-                ))?;
-                target.expect("done")?;
-                sampler.samples_of(target.pid())
-            },
-        )?;
-        let ours = seen.outcome;
-        let (before, after) = seen.both()?;
-        let earlier: u64 = before.iter().map(|(_, count)| count).sum();
-        if earlier > SLACK {
-            return Err(Failure::learner(format!(
-                "COUNTS had {earlier} samples of the target before it worked: only the kernel's program \
-                 may count."
-            )));
-        }
-        let kernel = Kernel::of(
-            after,
-            &mut goprof::for_process(target.pid()).map_err(broken)?,
-            clock.elapsed(),
-        );
-        if kernel.total >= ours / 2 {
-            return Ok(kernel);
-        }
-        Err(Failure::learner(format!(
-            "the target used {} ms of CPU time, {ours} samples at {} Hz; COUNTS adds up to {}.",
-            self.millis, self.hz, kernel.total
-        )))
-    }
+    Err(Failure::learner(format!(
+        "the target used {millis} ms of CPU time, {ours} samples at {} Hz; COUNTS adds up to {}.",
+        order.hz, kernel.total
+    )))
 }
 
 /// Whether each sample has both values, and they agree.
@@ -392,11 +359,6 @@ fn first_of_top(text: &str) -> Option<&str> {
         .skip_while(|line| !line.contains("flat%"))
         .nth(1)?;
     row.split_whitespace().nth(5)
-}
-
-/// A target, as the learner's user, so that its memory map can be read.
-fn target(lab: &mut Session) -> Result<Workload, Failure> {
-    Workload::program(&lab.artifact("busy")?, &[], true)
 }
 
 fn broken(error: impl std::fmt::Display) -> Failure {

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use labcheck::{golang::Go, prelude::*};
+use labcheck::{busy::Order, golang::Go, prelude::*};
 
-use super::{FILE, Order, PACKAGE, SOURCE};
+use super::{FILE, PACKAGE, SOURCE};
 
 /// Where the target's source has what.
 pub(super) struct Source {
@@ -91,24 +91,14 @@ impl Source {
                 ));
             }
         }
-        // The order of the two callers is drawn anew for every few dozen microseconds: binomial.
-        // Four deviations are exceeded in 6 of 100,000 runs; one per cent is for their own code.
-        let (left, right) = (
-            weight("Left", "mix", None) as f64,
-            weight("Right", "mix", None) as f64,
-        );
-        let (n, expected) = (
-            left + right,
-            order.left as f64 / (order.left + order.right) as f64,
-        );
-        let tolerance = 4.0 * (expected * (1.0 - expected) / n).sqrt() + 0.01;
-        if (left / n - expected).abs() <= tolerance {
+        let (left, right) = (weight("Left", "mix", None), weight("Right", "mix", None));
+        if order.fits_share(left, left + right) {
             return Ok(());
         }
         Err(format!(
             "work.Left did {:.0} % of the work; {FILE} gives it {:.0} %.",
-            expected * 100.0,
-            left / n * 100.0
+            order.share_of_left() * 100.0,
+            left as f64 / (left + right) as f64 * 100.0
         ))
     }
 

@@ -142,7 +142,7 @@ impl Symbolizer {
     }
 
     /// Of the Go function at `pc`: see [`gosym::Binary::sp_delta`].
-    pub(crate) fn sp_delta(&self, pc: u64) -> Option<(gosym::Arch, i32)> {
+    pub fn sp_delta(&self, pc: u64) -> Option<(gosym::Arch, i32)> {
         let mapped = &self.mapped[self.mapping_of(pc)?];
         let binary = mapped.binary.as_deref()?;
         let pc = binary.runtime_to_file(pc, &mapped.entry.mapping)?;

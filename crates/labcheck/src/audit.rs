@@ -132,7 +132,7 @@ impl Shared {
         for ring in rings {
             ring.drain(|record| match record {
                 Record::Lost => *lost = true,
-                Record::Sample(_) => {}
+                Record::Sample { .. } => {}
                 Record::Loaded(id) => {
                     // Gone already: a feature probe.
                     if let Ok(fd) = bpf::program(id) {

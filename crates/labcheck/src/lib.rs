@@ -10,6 +10,7 @@
 
 pub mod audit;
 mod bpf;
+pub mod busy;
 pub mod cbpf;
 pub mod cgroup;
 mod cpus;

@@ -15,8 +15,8 @@ use std::{
 
 use perf_event_open_sys::bindings::{
     PERF_COUNT_SW_CPU_CLOCK, PERF_COUNT_SW_DUMMY, PERF_FLAG_FD_CLOEXEC, PERF_FLAG_PID_CGROUP,
-    PERF_RECORD_BPF_EVENT, PERF_RECORD_SAMPLE, PERF_SAMPLE_TID, PERF_TYPE_SOFTWARE,
-    perf_event_attr, perf_event_mmap_page,
+    PERF_RECORD_BPF_EVENT, PERF_RECORD_MISC_CPUMODE_MASK, PERF_RECORD_MISC_KERNEL,
+    PERF_RECORD_SAMPLE, PERF_SAMPLE_TID, PERF_TYPE_SOFTWARE, perf_event_attr, perf_event_mmap_page,
 };
 
 /// Pages of the ring of each CPU, without its control page: for loads, of which there are few, and for
@@ -43,8 +43,8 @@ unsafe impl Send for Ring {}
 pub(crate) enum Record {
     /// A program was loaded; its id.
     Loaded(u32),
-    /// A process was running when the clock ticked; its id.
-    Sample(u32),
+    /// A process was running when the clock ticked: its id, and whether it was in the kernel.
+    Sample { process: u32, in_kernel: bool },
     /// The kernel dropped records: the ring was full.
     Lost,
 }
@@ -135,8 +135,12 @@ impl Ring {
                     ])));
                 }
             } else if kind == PERF_RECORD_SAMPLE {
+                let misc = u32::from(u16::from_ne_bytes([header[4], header[5]]));
                 // With PERF_SAMPLE_TID alone: process, thread.
-                each(Record::Sample(u32::from_ne_bytes(self.read(at + 8))));
+                each(Record::Sample {
+                    process: u32::from_ne_bytes(self.read(at + 8)),
+                    in_kernel: misc & PERF_RECORD_MISC_CPUMODE_MASK == PERF_RECORD_MISC_KERNEL,
+                });
             } else if kind == PERF_RECORD_LOST {
                 each(Record::Lost);
             }

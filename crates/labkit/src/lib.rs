@@ -13,6 +13,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use aya::programs::{
+    PerfEvent,
+    perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
+};
 
 pub use refusal::{loaded, refused};
 
@@ -32,9 +36,20 @@ pub fn object_path() -> Result<PathBuf> {
 /// When the object is missing or damaged, or the kernel refuses one of its maps.
 pub fn load() -> Result<aya::Ebpf> {
     let path = object_path()?;
-    aya::Ebpf::load_file(&path)
-        .with_context(|| format!("cannot use the BPF object {}", path.display()))
+    aya::Ebpf::load_file(&path).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        // The loader meets the call before the verifier could, and speaks of neither.
+        if error.chain().any(|why| why.to_string().contains("panic")) {
+            error.context(MAY_PANIC)
+        } else {
+            error.context(format!("cannot use the BPF object {}", path.display()))
+        }
+    })
 }
+
+const MAY_PANIC: &str = "\
+the BPF program may panic, and in the kernel there is nothing to panic to. The compiler has put in a check \
+of its own, where it can't see that an index is small enough, a slice long enough, or an `unwrap` safe.";
 
 /// The value that follows `name` on the command line: `--pid 1234` gives `1234` for `--pid`.
 ///
@@ -83,6 +98,23 @@ pub fn optional<T: std::str::FromStr>(name: &str) -> Result<Option<T>> {
 /// When /sys/devices/system/cpu/online can't be read.
 pub fn cpus() -> Result<Vec<u32>> {
     aya::util::online_cpus().map_err(|(path, error)| anyhow::anyhow!("cannot read {path}: {error}"))
+}
+
+/// Lets `program` run `hz` times a second on each CPU, whatever process runs there: at the ticks of its
+/// clock (`PERF_COUNT_SW_CPU_CLOCK`).
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn on_cpu_clock(program: &mut PerfEvent, hz: u64) -> Result<()> {
+    for cpu in cpus()? {
+        program.attach(
+            PerfEventConfig::Software(SoftwareEvent::CpuClock),
+            PerfEventScope::AllProcessesOneCpu { cpu },
+            SamplePolicy::Frequency(hz),
+            false,
+        )?;
+    }
+    Ok(())
 }
 
 /// Says that the probes are in place, then waits for SIGINT or SIGTERM.

@@ -1,0 +1,3 @@
+module probelab.dev/labs/unwind-go/busy
+
+go 1.26

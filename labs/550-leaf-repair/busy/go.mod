@@ -1,0 +1,3 @@
+module probelab.dev/labs/leaf-repair/busy
+
+go 1.26

@@ -1,0 +1,15 @@
+//! The repair.
+
+#![allow(unused, clippy::ptr_arg)] // Until the TODO is done.
+
+use crate::code::Moved;
+
+/// Puts the leaf's caller behind the leaf, where frame pointers have skipped it.
+///
+/// `stack` has the innermost address, the leaf, first. `words` are what the kernel kept beside it, 0
+/// where there was no code address. `moved` is how far the stack pointer has moved since the leaf was
+/// entered: see src/code.rs.
+pub fn repair(stack: &mut Vec<u64>, words: [u64; 2], moved: Moved) {
+    // TODO (step repair): which of the words is the caller, if any? It belongs behind the leaf, and a
+    // caller that is there already must not be there twice.
+}

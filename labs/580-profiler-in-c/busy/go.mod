@@ -1,0 +1,3 @@
+module probelab.dev/labs/profiler-in-c/busy
+
+go 1.26
