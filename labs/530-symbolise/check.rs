@@ -28,11 +28,12 @@ struct Asked {
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Kind {
-    /// Anywhere in a function.
+    /// Anywhere in a function but at its entry.
     Inside,
     /// Its first instruction.
     Entry,
-    /// The last byte before the next function: most often in a gap.
+    /// The last byte before the next function: on amd64 most often in a gap. (On arm64 there are
+    /// none: the assembler makes a function's code as long as it should be.)
     Last,
     /// Where no Go code is.
     Outside,
@@ -92,7 +93,7 @@ impl Target {
                     _ => *lab.rng.pick(&ours),
                 };
                 let pc = match kind {
-                    Kind::Inside => lab.rng.between(entry..=end - 1),
+                    Kind::Inside => lab.rng.between((entry + 1).min(end - 1)..=end - 1),
                     Kind::Entry => entry,
                     Kind::Last => end - 1,
                     Kind::Outside => self.outside(lab, number),
