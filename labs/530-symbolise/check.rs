@@ -74,7 +74,7 @@ impl Target {
         let functions: Vec<(u64, u64, bool)> = self
             .binary
             .functions()
-            .filter(|function| function.entry < function.end)
+            .filter(|function| function.entry + 1 < function.end)
             .map(|function| {
                 (
                     function.entry,
@@ -93,7 +93,7 @@ impl Target {
                     _ => *lab.rng.pick(&ours),
                 };
                 let pc = match kind {
-                    Kind::Inside => lab.rng.between((entry + 1).min(end - 1)..=end - 1),
+                    Kind::Inside => lab.rng.between(entry + 1..=end - 1),
                     Kind::Entry => entry,
                     Kind::Last => end - 1,
                     Kind::Outside => self.outside(lab, number),

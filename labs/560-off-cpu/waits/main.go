@@ -2,11 +2,12 @@
 // a profiler of waiting should see.
 //
 // It has four workers and two burners, each on a thread of its own, and three goroutines that wait
-// for a channel. Each line on standard input is an order: the milliseconds of CPU time that each
-// burner is to use, then a word for each worker, of calls in their order: `f12,c30` is fetch for 12
-// ms, then commit for 30 ms; `-` is none. The answer is `done` and a word for each thread, workers
-// first: THREAD:AWAIT:FETCH:COMMIT, its thread id and how many nanoseconds it waited in which of
-// the three functions since the last answer.
+// for a channel. Each line on standard input is an order: how many milliseconds the burners are to
+// be interrupted for, then a word for each worker, of calls in their order: `f12,c30` is fetch for
+// 12 ms, then commit for 30 ms; `-` is none. The answer is `done` and a word for each thread,
+// workers first: THREAD:AWAIT:FETCH:COMMIT:READY, its thread id and how many nanoseconds since the
+// last answer it waited in which of the three functions, and how many it could have computed but
+// another had the CPU.
 package main
 
 import (
@@ -35,12 +36,13 @@ type thread struct {
 	order      atomic.Pointer[order]
 	id         int
 	// Waited so far: what the next answer tells.
-	await, fetch, commit time.Duration
+	await, fetch, commit, ready time.Duration
 }
 
 type order struct {
-	burn  uint64
 	calls []call
+	// Burn until interrupted for so long.
+	burn time.Duration
 }
 
 type call struct {
@@ -52,7 +54,6 @@ func main() {
 	withoutPreemption()
 	// As many as threads, and some: who comes back from a system call must not wait for another.
 	runtime.GOMAXPROCS(workers + burners + 4)
-	speed := calibrate()
 	var threads [workers + burners]*thread
 	for i := range threads {
 		t := &thread{wake: pipe(), done: pipe()}
@@ -73,19 +74,20 @@ func main() {
 		if len(words) != 1+workers {
 			fail("an order has a number and %d words, not %q", workers, lines.Text())
 		}
-		millis := number(words[0])
+		burn := time.Duration(number(words[0])) * time.Millisecond
+		enough.Store(false)
 		// One after the other: who computes would take the CPU from those that come back.
 		for i, t := range threads[:workers] {
 			t.give(&order{calls: calls(words[1+i])})
 		}
 		waitFor(threads[:workers])
 		for _, t := range threads[workers:] {
-			t.give(&order{burn: millis * speed})
+			t.give(&order{burn: burn})
 		}
 		waitFor(threads[workers:])
 		answer := "done"
 		for _, t := range threads {
-			answer += fmt.Sprintf(" %d:%d:%d:%d", t.id, t.await, t.fetch, t.commit)
+			answer += fmt.Sprintf(" %d:%d:%d:%d:%d", t.id, t.await, t.fetch, t.commit, t.ready)
 		}
 		for _, c := range events {
 			c <- 1
@@ -132,8 +134,11 @@ func (t *thread) run(burner bool) {
 				fetched += time.Since(begin)
 			}
 		}
-		sink.Add(burn(o.burn))
-		t.await, t.fetch, t.commit = awaited.Sub(begin), fetched, committed
+		ready := time.Duration(0)
+		if o.burn > 0 {
+			ready = time.Duration(burn(int64(o.burn)))
+		}
+		t.await, t.fetch, t.commit, t.ready = awaited.Sub(begin), fetched, committed, ready
 		write(t.done[1])
 	}
 }
@@ -182,40 +187,46 @@ func block(wait time.Duration) {
 	}
 }
 
-// burn computes and calls nothing: a call would be an occasion for the runtime to let others go
-// first.
-//
-//go:noinline
-func burn(rounds uint64) uint64 {
-	x := rounds | 1
-	for range rounds {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-	}
-	return x
-}
+// enough says that one of the burners was interrupted for long enough.
+var enough atomic.Bool
 
-// calibrate says how many rounds of burn take a millisecond of CPU time.
-func calibrate() uint64 {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for rounds := uint64(10_000); ; rounds *= 2 {
-		begin := cpuTime()
-		sink.Add(burn(rounds))
-		if took := cpuTime() - begin; took > 20*time.Millisecond {
-			return uint64(float64(rounds) / took.Seconds() / 1000)
+// burn computes until this thread, or another that burns too, was interrupted for so many nanoseconds,
+// and says for how many this one was. It calls nothing that is an occasion for the runtime to let
+// others go first, as most functions are.
+//
+//go:nosplit
+func burn(nanos int64) int64 {
+	began, used := clock(clockMonotonic), clock(clockThread)
+	x := uint64(began) | 1
+	for {
+		for range 20_000 {
+			x ^= x << 13
+			x ^= x >> 7
+			x ^= x << 17
+		}
+		sink.Add(x)
+		now := clock(clockMonotonic) - began
+		ready := now - (clock(clockThread) - used)
+		if ready >= nanos || now >= mostBurned {
+			enough.Store(true)
+		}
+		if enough.Load() {
+			return ready
 		}
 	}
 }
 
-func cpuTime() time.Duration {
-	const thisThread = 1
-	var used syscall.Rusage
-	if err := syscall.Getrusage(thisThread, &used); err != nil {
-		fail("getrusage: %v", err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+const (
+	clockMonotonic = 1
+	clockThread    = 3
+	mostBurned     = 10e9
+)
+
+//go:nosplit
+func clock(id uintptr) int64 {
+	var now syscall.Timespec
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, id, uintptr(unsafe.Pointer(&now)), 0)
+	return now.Sec*1e9 + now.Nsec
 }
 
 // moveToOneCPU binds this thread to the first CPU that it may run on.
