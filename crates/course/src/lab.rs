@@ -286,6 +286,8 @@ pub struct Artifact {
     pub path: PathBuf,
     /// `go`: the profile for the build's `-pgo`, relative to the lab.
     pub pgo: Option<PathBuf>,
+    /// `go`: what the build's `-ldflags` says: `-s -w` leaves out symbol table and DWARF.
+    pub ldflags: Option<String>,
     /// `cargo`, `bpf-rust`: the package, when the path holds several. `go`: the main package,
     /// when it is not the path itself.
     pub package: Option<String>,

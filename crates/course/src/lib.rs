@@ -16,7 +16,7 @@
 //! | `edit` | the files that a learner changes |
 //! | `requires` | slugs of labs that this one builds on (may be left out) |
 //! | `[needs]` | `kernel`, `config`, `btf`, `program-types`, `helpers`, `attach`, `capabilities`, `modules`, `arch`, `tools`; all may be left out |
-//! | `[[artifact]]` | `name`, `kind`, `path` (of a `go` artifact: also `go-samples/…`, a sample of the course); `pgo` (go), `package` (cargo, bpf-rust, go), `bin` (cargo, bpf-rust) |
+//! | `[[artifact]]` | `name`, `kind`, `path` (of a `go` artifact: also `go-samples/…`, a sample of the course); `pgo` and `ldflags` (go), `package` (cargo, bpf-rust, go), `bin` (cargo, bpf-rust) |
 //! | `[run]` | `artifact`; `bpf`, `args`, `env`, `ready` ("ready"), `stop` ("SIGINT"), `output` ("lines"), `seconds` (20, to 600), `output-kib` (64, to 16384) |
 //! | `[starter]` | `step` and `fails`, a check of that step |
 //! | `[[step]]` | `id`, `title`, `minutes` (1–30), `points` (1–100), `checks`; `artifacts`, `[step.run]` (overrides `[run]` key by key) |

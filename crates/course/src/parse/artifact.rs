@@ -51,12 +51,14 @@ pub(super) fn artifacts(lab: &mut Table<'_>, folder: &Folder) -> Vec<Artifact> {
         };
         let path = t.str("path", "\".\"").and_then(|at| inside(&at));
         let pgo_at = t.opt_str("pgo");
+        let ldflags = t.opt_str("ldflags");
         let package = t.opt_str("package");
         let bin = t.opt_str("bin");
         let pgo = pgo_at.as_ref().and_then(inside);
         if let Some(kind) = kind {
             use ArtifactKind::{BpfRust, Cargo, Go};
             only_for(doc, "pgo", pgo_at.as_ref(), kind, &[Go]);
+            only_for(doc, "ldflags", ldflags.as_ref(), kind, &[Go]);
             only_for(
                 doc,
                 "package",
@@ -84,6 +86,7 @@ pub(super) fn artifacts(lab: &mut Table<'_>, folder: &Folder) -> Vec<Artifact> {
                 kind: kind.unwrap_or(ArtifactKind::Answers),
                 path: path.unwrap_or_default(),
                 pgo,
+                ldflags: ldflags.map(|flags| flags.value.to_owned()),
                 package: package.map(|p| p.value.to_owned()),
                 bin: bin.map(|b| b.value.to_owned()),
             });

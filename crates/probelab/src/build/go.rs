@@ -34,7 +34,14 @@ pub fn build(builder: &Builder<'_>, artifact: &Artifact) -> Built<PathBuf> {
     );
     let output = command()
         .current_dir(&folder)
-        .args(["build", &format!("-pgo={profile}"), "-o"])
+        .args(["build", &format!("-pgo={profile}")])
+        .args(
+            artifact
+                .ldflags
+                .as_ref()
+                .map(|flags| format!("-ldflags={flags}")),
+        )
+        .arg("-o")
         .arg(&program)
         .arg(artifact.package.as_deref().unwrap_or("."))
         .env("GOARCH", builder.arch.debian())

@@ -1,0 +1,3 @@
+module probelab.dev/labs/symbolise/boxes
+
+go 1.26

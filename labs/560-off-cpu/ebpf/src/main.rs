@@ -1,0 +1,95 @@
+#![no_std]
+#![no_main]
+#![allow(unused)] // Until the TODOs are done.
+
+use aya_ebpf::{
+    bindings::BPF_F_USER_STACK,
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns},
+    macros::{map, tracepoint},
+    maps::{Array, HashMap, PerCpuHashMap, StackTrace},
+    programs::{TracePointContext, tracing::StackIdContext as _},
+};
+
+labkit_ebpf::license!();
+
+/// Where the event sched_switch has what; see
+/// /sys/kernel/tracing/events/sched/sched_switch/format.
+///
+/// i64: why the thread leaves the CPU. 0: it could go on, but its time is up. [`PREEMPTED`]: it
+/// could go on, but was interrupted in the kernel. All else: it waits for something.
+const PREV_STATE: usize = 32;
+/// u32: the id of the thread that comes next.
+const NEXT_PID: usize = 56;
+
+const PREEMPTED: i64 = 0x100;
+
+/// Entry 0: the process to look at. Written by user space before the first switch.
+#[map]
+static TARGET: Array<u32> = Array::with_max_entries(1, 0);
+
+/// A thread that waits.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Pause {
+    /// When it left the CPU, in ns.
+    since: u64,
+    /// The id of its user-space stack at that time; less than 0: none could be kept.
+    stack: i64,
+}
+
+/// Threads of the target that wait now, by thread id.
+#[map]
+static AWAY: HashMap<u32, Pause> = HashMap::with_max_entries(10_240, 0);
+
+/// How long each thread of the target has waited, in ns, by thread id.
+#[map]
+static BLOCKED: HashMap<u32, u64> = HashMap::with_max_entries(10_240, 0);
+
+/// Stacks by id. The kernel fills it and chooses the ids.
+#[map]
+static STACKS: StackTrace = StackTrace::with_max_entries(16_384, 0);
+
+/// How long threads waited with each stack, in ns, by the stack's id: a number for each CPU.
+#[map]
+static WAITS: PerCpuHashMap<u32, u64> = PerCpuHashMap::with_max_entries(16_384, 0);
+
+/// The kernel runs this each time a CPU turns from one thread to the next.
+#[tracepoint]
+pub fn switch(ctx: TracePointContext) -> u32 {
+    // SAFETY: it only reads the clock.
+    let now = unsafe { bpf_ktime_get_ns() };
+    leaves(&ctx, now);
+    returns(&ctx, now);
+    0
+}
+
+/// The thread that leaves the CPU is still the current one.
+fn leaves(ctx: &TracePointContext, now: u64) {
+    let ids = bpf_get_current_pid_tgid();
+    // TODO (step time): the upper half of `ids` is the process, the lower half the thread; `ctx.read_at`
+    // reads a field of the event. Go on only where a thread of the target leaves in order to wait.
+
+    // TODO (step stacks): the id of the thread's user-space stack, kept in STACKS.
+    let stack = -1;
+
+    // TODO (step time): remember since when the thread is away.
+}
+
+/// Of the thread that comes back, the event has the id.
+fn returns(ctx: &TracePointContext, now: u64) {
+    // TODO (step time): where AWAY has the thread, take it out, and add the time that it was away to
+    // its entry in BLOCKED.
+
+    // TODO (step stacks): add the same time to the stack that it left with.
+}
+
+/// Adds to what this CPU has for the stack `id`.
+fn add(id: u32, nanos: u64) {
+    match WAITS.get_ptr_mut(&id) {
+        // SAFETY: the slot is this CPU's own, and no switch interrupts another on the same CPU.
+        Some(value) => unsafe { *value += nanos },
+        None => {
+            let _ = WAITS.insert(&id, &nanos, 0);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+module probelab.dev/labs/off-cpu/waits
+
+go 1.26
