@@ -191,6 +191,7 @@ fn kernel(counts: &Map, stacks: &Map) -> Result<Kept, Failure> {
                 words: [first, second].map(|word| u64::from_ne_bytes(*word)),
                 in_kernel: false,
                 has_words: true,
+                kernel: Vec::new(),
             };
             *kept.entry(raw).or_default() += count;
         }

@@ -118,7 +118,9 @@ fn tick(ctx: &PerfEventContext, in_kernel: impl FnOnce(&Registers) -> Option<Reg
     if matches!(scope, CONTROL_GROUP | ALL) {
         process = process_here();
         // What runs where nobody does.
-        if process == 0 || scope == CONTROL_GROUP && CGROUPS.current_task_under_cgroup(0) != Ok(true) {
+        if process == 0
+            || scope == CONTROL_GROUP && CGROUPS.current_task_under_cgroup(0) != Ok(true)
+        {
             return 0;
         }
         // SAFETY: a number, which is read as one.

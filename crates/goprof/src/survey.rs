@@ -239,8 +239,8 @@ fn control_group(path: &Path) -> Result<File, Error> {
     let folder = File::open(path).map_err(|error| no(error.to_string()))?;
     let kind = rustix::fs::fstatfs(&folder).map_err(|error| no(error.to_string()))?;
     // The older hierarchies have other magic numbers (include/uapi/linux/magic.h).
-    const CGROUP2: i64 = 0x6367_7270;
-    if i64::try_from(kind.f_type).ok() != Some(CGROUP2) {
+    const CGROUP2: u64 = 0x6367_7270;
+    if kind.f_type as u64 != CGROUP2 {
         return Err(no("it is of cgroup version 1".to_owned()));
     }
     Ok(folder)

@@ -62,8 +62,7 @@ impl Registers {
             let end = (kernel.stack & !(THREAD_SIZE - 1)) + THREAD_SIZE;
             let registers = (end - size_of::<RawRegisters>() as u64) as *const RawRegisters;
             // SAFETY: the helper looks whether the address can be read.
-            let registers =
-                unsafe { aya_ebpf::helpers::bpf_probe_read_kernel(registers) }.ok()?;
+            let registers = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel(registers) }.ok()?;
             let registers = Self {
                 instruction: registers.rip,
                 stack: registers.rsp,
