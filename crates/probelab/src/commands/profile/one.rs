@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Outcome {
         Some(kernel) => symbols.with_kernel(kernel.clone()),
         None => symbols,
     };
-    let mut symbols = goprof::for_process(pid).map(&with_kernel).map_err(told)?;
+    let mut symbols = goprof::for_process(pid).map(with_kernel).map_err(told)?;
     let sampler = Sampler::start(pid, options.hz, &symbols).map_err(told)?;
     let begin = (Instant::now(), SystemTime::now());
     let mut running = target.go()?;
