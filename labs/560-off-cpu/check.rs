@@ -5,7 +5,7 @@
 //! the few microseconds of the system call itself, and now and then a pause of the thread just then,
 //! because another has its turn. [`Span::least`] says what is allowed for these.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use labcheck::{audit::Map, map::Entries, prelude::*};
 
@@ -33,9 +33,11 @@ fn time(lab: &mut Session) -> Result<(), Stop> {
     let blocked = learner.audit()?.map(&program, "BLOCKED");
     let read = || blocked.clone().and_then(|blocked| blocked.entries(4, MOST));
     // Whoever waits for an order has waited since before we looked: that wait ends now.
+    let mut delays = Delays::of(target.pid());
     order.nothing(&mut target)?;
     let seen = learner.witness(&program, read, || {
         let threads = order.give(&mut target)?;
+        delays.end();
         Ok((threads, order.give(&mut other)?))
     })?;
     let (leaves, returns) = (lab.place(BPF, "fn leaves"), lab.place(BPF, "fn returns"));
@@ -46,7 +48,7 @@ fn time(lab: &mut Session) -> Result<(), Stop> {
     let after = both.and_then(|(before, after)| {
         let Some(thread) = threads[..WORKERS]
             .iter()
-            .find(|thread| thread.growth(&before, &after) < thread.all().least())
+            .find(|thread| thread.growth(&before, &after) < thread.all().least(delays.since(thread.id)))
         else {
             return Ok((before, after));
         };
@@ -126,6 +128,7 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         let stacks = learner.audit()?.map(&program, "STACKS")?;
         Ok((waits, stacks))
     });
+    let mut delays = Delays::of(target.pid());
     order.nothing(&mut target)?;
     let seen = learner.witness(
         &program,
@@ -133,7 +136,11 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
             maps.clone()
                 .and_then(|(waits, stacks)| by_stack(&waits, &stacks))
         },
-        || order.give(&mut target),
+        || {
+            let threads = order.give(&mut target)?;
+            delays.end();
+            Ok(threads)
+        },
     )?;
     let threads = seen.outcome.clone();
     let mut symbols = goprof::for_process(target.pid()).map_err(broken)?;
@@ -152,7 +159,8 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
             let before = counted(&before, &mut is_in);
             let grew = counted(&after, &mut is_in).saturating_sub(before);
             let measured = Span(threads.iter().map(function.of).sum());
-            if !(measured.least()..=measured.most()).contains(&grew) {
+            let delayed = threads[..WORKERS].iter().map(|thread| delays.since(thread.id)).sum();
+            if !(measured.least(delayed)..=measured.most()).contains(&grew) {
                 return Err(Failure::learner(format!(
                     "threads of the target waited {} ms in {} by their own clocks; the stacks with that \
                      function in STACKS grew by {} ms in WAITS. Look at {place}.",
@@ -214,8 +222,8 @@ impl Span {
     /// µs, and up to a millisecond where the machine is emulated. A worker waits six or seven times, a
     /// third of a second in all. What is allowed would take nine such pauses or more, which chance gives
     /// in less than one of 10⁹ runs. Nothing but the runtime's locks can make it more.
-    fn least(self) -> Duration {
-        self.0.saturating_sub(self.0 / 10 + SLACK)
+    fn least(self, delayed: Duration) -> Duration {
+        self.0.saturating_sub(self.0 / 10 + SLACK + delayed)
     }
 
     /// The most.
@@ -225,6 +233,51 @@ impl Span {
 }
 
 const SLACK: Duration = Duration::from_millis(20);
+
+/// How long each thread of a process could have run, but another had its CPU (the second number of
+/// /proc/PID/task/TID/schedstat, Documentation/scheduler/sched-stats.rst). By its own clock a thread waits
+/// meanwhile, too: one that is interrupted on its way into a wait has not left the CPU to wait.
+struct Delays {
+    process: u32,
+    before: BTreeMap<u32, Duration>,
+    after: BTreeMap<u32, Duration>,
+}
+
+impl Delays {
+    fn of(process: u32) -> Self {
+        Self {
+            process,
+            before: Self::read(process),
+            after: BTreeMap::new(),
+        }
+    }
+
+    fn end(&mut self) {
+        self.after = Self::read(self.process);
+    }
+
+    fn since(&self, thread: u32) -> Duration {
+        let at = |times: &BTreeMap<u32, Duration>| times.get(&thread).copied().unwrap_or_default();
+        at(&self.after).saturating_sub(at(&self.before))
+    }
+
+    /// Nothing where the kernel does not tell.
+    fn read(process: u32) -> BTreeMap<u32, Duration> {
+        let threads = fs::read_dir(format!("/proc/{process}/task"));
+        let delay = |entry: fs::DirEntry| {
+            let thread = entry.file_name().to_str()?.parse().ok()?;
+            let text = fs::read_to_string(entry.path().join("schedstat")).ok()?;
+            let nanos = text.split(' ').nth(1)?.parse().ok()?;
+            Some((thread, Duration::from_nanos(nanos)))
+        };
+        threads
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(delay)
+            .collect()
+    }
+}
 
 /// What one thread of the target says.
 #[derive(Clone, Debug)]
