@@ -41,7 +41,7 @@ fn time(lab: &mut Session) -> Result<(), Stop> {
     let (leaves, returns) = (lab.place(BPF, "fn leaves"), lab.place(BPF, "fn returns"));
     let (runs, (threads, others)) = (seen.runs, &seen.outcome);
     let (threads, others) = (threads.clone(), others.clone());
-    let both = seen.both();
+    let both = seen.both().map_err(|failure| failure.look_at(&leaves));
 
     let after = both.and_then(|(before, after)| {
         let Some(thread) = threads[..WORKERS]
@@ -143,7 +143,8 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         frames.any(|frame| frame.function == function)
     };
     let place = lab.place(BPF, "fn leaves");
-    let functions = seen.both().and_then(|(before, after)| {
+    let both = seen.both().map_err(|failure| failure.look_at(&place));
+    let functions = both.and_then(|(before, after)| {
         for function in FUNCTIONS {
             let counted = |stacks: &ByStack, is_in: &mut dyn FnMut(&[u64], &str) -> bool| {
                 let of_it = stacks.iter().filter(|(stack, _)| is_in(stack, function.name));

@@ -24,7 +24,8 @@ fn bytes(lab: &mut Session) -> Result<(), Stop> {
     let seen = Scene::set(lab, 0, ["starts", "attached"])?.act(&order)?;
     let place = lab.place(BPF, "pub fn malloc");
 
-    let sizes = seen.grown.and_then(|grown| {
+    let grown = seen.grown.map_err(|failure| failure.look_at(&place));
+    let sizes = grown.and_then(|grown| {
         for kind in order.kinds() {
             let (found, exact) = (grown.of(kind.function).bytes, kind.bytes());
             if !(exact..=more(exact) + 2 * kind.size).contains(&found) {
@@ -62,7 +63,8 @@ fn sample(lab: &mut Session) -> Result<(), Stop> {
     let seen = Scene::set(lab, rate, ["ready", "probing"])?.act(&order)?;
     let place = lab.place(BPF, "let rate");
 
-    let samples = seen.grown.and_then(|grown| {
+    let grown = seen.grown.map_err(|failure| failure.look_at(&place));
+    let samples = grown.and_then(|grown| {
         for kind in order.kinds() {
             let found = grown.of(kind.function).count;
             let (expected, tolerance) = kind.samples(rate);
