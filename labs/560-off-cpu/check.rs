@@ -5,7 +5,7 @@
 //! the few microseconds of the system call itself, and now and then a pause of the thread just then,
 //! because another has its turn. [`Span::least`] says what is allowed for these.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use labcheck::{audit::Map, map::Entries, prelude::*};
 
@@ -33,22 +33,20 @@ fn time(lab: &mut Session) -> Result<(), Stop> {
     let blocked = learner.audit()?.map(&program, "BLOCKED");
     let read = || blocked.clone().and_then(|blocked| blocked.entries(4, MOST));
     // Whoever waits for an order has waited since before we looked: that wait ends now.
-    let mut delays = Delays::of(target.pid());
     order.nothing(&mut target)?;
     let seen = learner.witness(&program, read, || {
         let threads = order.give(&mut target)?;
-        delays.end();
         Ok((threads, order.give(&mut other)?))
     })?;
     let (leaves, returns) = (lab.place(BPF, "fn leaves"), lab.place(BPF, "fn returns"));
     let (runs, (threads, others)) = (seen.runs, &seen.outcome);
     let (threads, others) = (threads.clone(), others.clone());
-    let both = seen.both();
+    let both = seen.both().map_err(|failure| failure.look_at(&leaves));
 
     let after = both.and_then(|(before, after)| {
         let Some(thread) = threads[..WORKERS]
             .iter()
-            .find(|thread| thread.growth(&before, &after) < thread.all().least(delays.since(thread.id)))
+            .find(|thread| thread.growth(&before, &after) < thread.all().least())
         else {
             return Ok((before, after));
         };
@@ -128,7 +126,6 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         let stacks = learner.audit()?.map(&program, "STACKS")?;
         Ok((waits, stacks))
     });
-    let mut delays = Delays::of(target.pid());
     order.nothing(&mut target)?;
     let seen = learner.witness(
         &program,
@@ -136,11 +133,7 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
             maps.clone()
                 .and_then(|(waits, stacks)| by_stack(&waits, &stacks))
         },
-        || {
-            let threads = order.give(&mut target)?;
-            delays.end();
-            Ok(threads)
-        },
+        || order.give(&mut target),
     )?;
     let threads = seen.outcome.clone();
     let mut symbols = goprof::for_process(target.pid()).map_err(broken)?;
@@ -150,7 +143,8 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         frames.any(|frame| frame.function == function)
     };
     let place = lab.place(BPF, "fn leaves");
-    let functions = seen.both().and_then(|(before, after)| {
+    let both = seen.both().map_err(|failure| failure.look_at(&place));
+    let functions = both.and_then(|(before, after)| {
         for function in FUNCTIONS {
             let counted = |stacks: &ByStack, is_in: &mut dyn FnMut(&[u64], &str) -> bool| {
                 let of_it = stacks.iter().filter(|(stack, _)| is_in(stack, function.name));
@@ -159,8 +153,7 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
             let before = counted(&before, &mut is_in);
             let grew = counted(&after, &mut is_in).saturating_sub(before);
             let measured = Span(threads.iter().map(function.of).sum());
-            let delayed = threads[..WORKERS].iter().map(|thread| delays.since(thread.id)).sum();
-            if !(measured.least(delayed)..=measured.most()).contains(&grew) {
+            if !(measured.least()..=measured.most()).contains(&grew) {
                 return Err(Failure::learner(format!(
                     "threads of the target waited {} ms in {} by their own clocks; the stacks with that \
                      function in STACKS grew by {} ms in WAITS. Look at {place}.",
@@ -219,11 +212,12 @@ impl Span {
     ///
     /// On two CPUs that five programs wanted, one wait in forty was measured 2 to 6 ms too long, since
     /// the thread had to let another go first just before it looked at the clock; the others 20 to 200
-    /// µs, and up to a millisecond where the machine is emulated. A worker waits six or seven times, a
-    /// third of a second in all. What is allowed would take nine such pauses or more, which chance gives
-    /// in less than one of 10⁹ runs. Nothing but the runtime's locks can make it more.
-    fn least(self, delayed: Duration) -> Duration {
-        self.0.saturating_sub(self.0 / 10 + SLACK + delayed)
+    /// µs, and up to a millisecond where the machine is emulated. And on one virtual machine the event
+    /// was missing of one switch in some hundred, and with it a whole wait. That is why waits are short
+    /// and many, 36 for a worker: four of a worker's would have to be missing to be more than is allowed,
+    /// which at the rate found there, 2 in 1,000, happens in 4 runs of a million.
+    fn least(self) -> Duration {
+        self.0.saturating_sub(self.0 / 10 + SLACK)
     }
 
     /// The most.
@@ -233,51 +227,6 @@ impl Span {
 }
 
 const SLACK: Duration = Duration::from_millis(20);
-
-/// How long each thread of a process could have run, but another had its CPU (the second number of
-/// /proc/PID/task/TID/schedstat, Documentation/scheduler/sched-stats.rst). By its own clock a thread waits
-/// meanwhile, too: one that is interrupted on its way into a wait has not left the CPU to wait.
-struct Delays {
-    process: u32,
-    before: BTreeMap<u32, Duration>,
-    after: BTreeMap<u32, Duration>,
-}
-
-impl Delays {
-    fn of(process: u32) -> Self {
-        Self {
-            process,
-            before: Self::read(process),
-            after: BTreeMap::new(),
-        }
-    }
-
-    fn end(&mut self) {
-        self.after = Self::read(self.process);
-    }
-
-    fn since(&self, thread: u32) -> Duration {
-        let at = |times: &BTreeMap<u32, Duration>| times.get(&thread).copied().unwrap_or_default();
-        at(&self.after).saturating_sub(at(&self.before))
-    }
-
-    /// Nothing where the kernel does not tell.
-    fn read(process: u32) -> BTreeMap<u32, Duration> {
-        let threads = fs::read_dir(format!("/proc/{process}/task"));
-        let delay = |entry: fs::DirEntry| {
-            let thread = entry.file_name().to_str()?.parse().ok()?;
-            let text = fs::read_to_string(entry.path().join("schedstat")).ok()?;
-            let nanos = text.split(' ').nth(1)?.parse().ok()?;
-            Some((thread, Duration::from_nanos(nanos)))
-        };
-        threads
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(delay)
-            .collect()
-    }
-}
 
 /// What one thread of the target says.
 #[derive(Clone, Debug)]
@@ -326,13 +275,13 @@ struct Order {
 }
 
 impl Order {
-    /// A quarter of a second or more for each worker, unevenly in the two functions.
+    /// About a third of a second for each worker, unevenly in the two functions.
     fn draw(lab: &mut Session) -> Self {
-        let (fetches, commits) = *lab.rng.pick(&[(1, 5), (2, 5), (5, 2), (5, 1)]);
+        let (fetches, commits) = *lab.rng.pick(&[(6, 30), (12, 24), (24, 12), (30, 6)]);
         let worker = |lab: &mut Session| {
             let mut calls = Vec::new();
             for (commit, count) in [(false, fetches), (true, commits)] {
-                calls.extend((0..count).map(|_| (commit, lab.rng.between(30..=90))));
+                calls.extend((0..count).map(|_| (commit, lab.rng.between(5..=15))));
             }
             lab.rng.shuffle(&mut calls);
             calls

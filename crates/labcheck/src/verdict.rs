@@ -41,6 +41,15 @@ impl Failure {
         self
     }
 
+    /// Ends a learner's message with where to look; other failures stay as they are.
+    #[must_use]
+    pub fn look_at(mut self, place: &str) -> Self {
+        if let Self::Learner(message) = &mut self {
+            *message += &format!(" Look at {place}.");
+        }
+        self
+    }
+
     /// A failure that the learner can't be blamed for.
     pub fn infrastructure(message: impl Into<String>) -> Self {
         Self::Infrastructure(message.into())

@@ -1,0 +1,3 @@
+module probelab.dev/labs/heap-profile/allocs
+
+go 1.26
