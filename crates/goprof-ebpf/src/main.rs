@@ -42,8 +42,6 @@ labkit_ebpf::license!();
 const NEAR: u64 = 128 << 20;
 /// Processes whose program can be kept.
 const MAX_PROCESSES: u32 = 65_536;
-/// `BPF_F_NO_PREALLOC` (include/uapi/linux/bpf.h).
-const NO_PREALLOC: u32 = 1;
 
 /// What is sampled; set before loading. None begins as a number that stands elsewhere in the code: LLVM
 /// makes one of equal constants, and setting the one sets the other.
@@ -77,9 +75,10 @@ static EXECS: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 static CGROUPS: CgroupArray = CgroupArray::with_max_entries(1, 0);
 /// When each process became the program that it is. (One that gets the number of another that has
-/// ended, and becomes no program, is taken for it.)
+/// ended, and becomes no program, is taken for it.) Linux 5.10 lets a perf event's program use no map whose
+/// entries are allocated as they come.
 #[map]
-static PROGRAMS: HashMap<u32, u64> = HashMap::with_max_entries(MAX_PROCESSES, NO_PREALLOC);
+static PROGRAMS: HashMap<u32, u64> = HashMap::with_max_entries(MAX_PROCESSES, 0);
 /// A stack is larger than a program's own. One for the process's, one for the kernel's.
 #[map]
 static SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(2, 0);
