@@ -3,7 +3,12 @@
 use std::{fmt::Write as _, time::Duration};
 
 use goprof::{Samples, Symbolizer};
-use labcheck::{audit::Map, busy::Order, prelude::*, sampler};
+use labcheck::{
+    audit::Map,
+    busy::{self, Order},
+    prelude::*,
+    sampler, stacks,
+};
 
 pub const STEPS: Steps = &[("count", count), ("stacks", stacks)];
 
@@ -19,7 +24,7 @@ fn count(lab: &mut Session) -> Result<(), Stop> {
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("starts", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("attached", program)?;
 
     let samples = learner.audit()?.map(&program, "SAMPLES");
@@ -72,13 +77,10 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("ready", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("sampling", program)?;
 
-    let maps = learner.audit()?.map(&program, "COUNTS").and_then(|counts| {
-        let stacks = learner.audit()?.map(&program, "STACKS")?;
-        Ok((counts, stacks))
-    });
+    let maps = stacks::maps(&mut learner, &program);
     let seen = learner.witness(
         &program,
         || {
@@ -125,27 +127,15 @@ fn stacks(lab: &mut Session) -> Result<(), Stop> {
         .judge(&order)
         .map_err(at_place);
     lab.require("shows-callers", callers)?;
-    let agrees = labcheck::stacks::reported(kept.iter(), report.iter(), SLACK).map_err(at_place);
+    let agrees = stacks::reported(kept.iter(), report.iter(), SLACK).map_err(at_place);
     lab.require("reports-stacks", agrees)
-}
-
-/// The line that the target is sent.
-fn line(order: &Order) -> String {
-    let Order {
-        millis,
-        left,
-        right,
-        seed,
-        ..
-    } = order;
-    format!("{millis} {left} {right} {seed}")
 }
 
 /// Has the target work while we sample it too.
 fn run(order: &Order, target: &mut Workload) -> Result<Used, Failure> {
     let clock = |target: &Workload| pgo::ruler::cpu_time(target.pid());
     let before = clock(target)?;
-    let samples = order.run(target, &line(order))?.samples;
+    let samples = order.run(target, &order.line())?.samples;
     Ok(Used {
         samples,
         time: clock(target)?.saturating_sub(before),
@@ -180,16 +170,6 @@ struct Used {
     time: Duration,
     /// How often a sampler of ours, of the rate that the learner is told, found it running.
     samples: u64,
-}
-
-fn attached(learner: &mut Learner) -> Result<Program, Failure> {
-    learner
-        .audit()?
-        .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)
-}
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
 }
 
 /// Samples that may be added between a look into a map and the program's own: the target waits for
@@ -227,7 +207,7 @@ fn no_earlier(before: &Samples) -> Result<(), Failure> {
 /// What the kernel holds.
 fn kernel_stacks(counts: &Map, stacks: &Map) -> Result<Samples, Failure> {
     let mut samples = Samples::default();
-    for (stack, count) in labcheck::stacks::of_process(counts, stacks)? {
+    for (stack, count) in stacks::of_process(counts, stacks)? {
         samples.add(stack, count);
     }
     Ok(samples)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use goprof::{Samples, Symbolizer};
 use labcheck::{
     audit::Map,
-    busy::Order,
+    busy::{self, Order},
     prelude::*,
     sampler::{self, Seen},
     stacks,
@@ -30,7 +30,7 @@ fn walk(lab: &mut Session) -> Result<(), Stop> {
 
     let started = task.order.launch(lab, &target);
     let mut learner = lab.require("starts", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("attached", program)?;
 
     let (kept, seen) = task.witness(&mut learner, &program, &mut target)?;
@@ -82,7 +82,7 @@ fn system_calls(lab: &mut Session) -> Result<(), Stop> {
 
     let started = task.order.launch(lab, &target);
     let mut learner = lab.require("runs", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("sampling", program)?;
 
     let (kept, seen) = task.witness(&mut learner, &program, &mut target)?;
@@ -178,10 +178,7 @@ impl Task {
         program: &Program,
         target: &mut Workload,
     ) -> Result<(Result<Kept, Nothing>, Seen), Failure> {
-        let maps = learner.audit()?.map(program, "COUNTS").and_then(|counts| {
-            let stacks = learner.audit()?.map(program, "STACKS")?;
-            Ok((counts, stacks))
-        });
+        let maps = stacks::maps(learner, program);
         let Order {
             millis,
             left,
@@ -396,14 +393,4 @@ fn reported(kept: &Kept, output: &Output, place: &str) -> Result<(), Failure> {
 
 fn total(kept: &Kept) -> u64 {
     kept.iter().map(|(_, count)| count).sum()
-}
-
-fn attached(learner: &mut Learner) -> Result<Program, Failure> {
-    learner
-        .audit()?
-        .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)
-}
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
 }

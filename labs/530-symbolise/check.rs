@@ -357,7 +357,3 @@ fn put(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Failure> {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
     Ok(path)
 }
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
-}

@@ -11,7 +11,12 @@ use std::{
 };
 
 use goprof::pprof::Profile;
-use labcheck::{busy::Order, golang::Go, prelude::*};
+use labcheck::{
+    busy::{self, Order},
+    golang::Go,
+    prelude::*,
+    stacks,
+};
 
 use samples::{Kernel, Report};
 use source::Source;
@@ -204,24 +209,13 @@ fn read_by_go(lab: &mut Session) -> Result<(), Stop> {
 /// How many samples there are is lab sample-stacks' concern. Half of what a sampler of ours finds is
 /// asked for here: far more than five deviations below the number expected.
 fn sample(order: &Order, learner: &mut Learner, target: &mut Workload) -> Result<Kernel, Failure> {
-    let program =
-        learner
-            .audit()?
-            .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)?;
-    let counts = learner.audit()?.map(&program, "COUNTS")?;
-    let stacks = learner.audit()?.map(&program, "STACKS")?;
+    let program = busy::sampler(learner)?;
+    let (counts, stacks) = stacks::maps(learner, &program)?;
     let clock = Instant::now();
-    let Order {
-        millis,
-        left,
-        right,
-        seed,
-        ..
-    } = order;
     let seen = learner.witness(
         &program,
-        || labcheck::stacks::of_process(&counts, &stacks),
-        || order.run(target, &format!("{millis} {left} {right} {seed}")),
+        || stacks::of_process(&counts, &stacks),
+        || order.run(target, &order.line()),
     )?;
     let ours = seen.outcome.samples;
     let (before, after) = seen.both()?;
@@ -241,8 +235,8 @@ fn sample(order: &Order, learner: &mut Learner, target: &mut Workload) -> Result
         return Ok(kernel);
     }
     Err(Failure::learner(format!(
-        "the target used {millis} ms of CPU time, {ours} samples at {} Hz; COUNTS adds up to {}.",
-        order.hz, kernel.total
+        "the target used {} ms of CPU time, {ours} samples at {} Hz; COUNTS adds up to {}.",
+        order.millis, order.hz, kernel.total
     )))
 }
 
@@ -359,8 +353,4 @@ fn first_of_top(text: &str) -> Option<&str> {
         .skip_while(|line| !line.contains("flat%"))
         .nth(1)?;
     row.split_whitespace().nth(5)
-}
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
 }

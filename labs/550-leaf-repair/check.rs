@@ -4,7 +4,12 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use goprof::{RawStack, Symbolizer};
-use labcheck::{audit::Map, busy::Order, prelude::*};
+use labcheck::{
+    audit::Map,
+    busy::{self, Order},
+    prelude::*,
+    stacks,
+};
 
 pub const STEPS: Steps = &[("words", words), ("repair", repair)];
 
@@ -33,7 +38,7 @@ fn words(lab: &mut Session) -> Result<(), Stop> {
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("starts", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("attached", program)?;
 
     let place = lab.place(WORDS, "pub fn words");
@@ -93,7 +98,7 @@ fn repair(lab: &mut Session) -> Result<(), Stop> {
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("runs", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("sampling", program)?;
 
     let kept = witness(&order, &mut learner, &program, &mut target)?;
@@ -148,19 +153,11 @@ fn witness(
     program: &Program,
     target: &mut Workload,
 ) -> Result<Kept, Failure> {
-    let counts = learner.audit()?.map(program, "COUNTS")?;
-    let stacks = learner.audit()?.map(program, "STACKS")?;
-    let Order {
-        millis,
-        left,
-        right,
-        seed,
-        ..
-    } = order;
+    let (counts, stacks) = stacks::maps(learner, program)?;
     let seen = learner.witness(
         program,
         || kernel(&counts, &stacks),
-        || order.run(target, &format!("{millis} {left} {right} {seed}")),
+        || order.run(target, &order.line()),
     )?;
     let ours = seen.outcome.samples;
     let (before, after) = seen.both()?;
@@ -184,7 +181,7 @@ fn kernel(counts: &Map, stacks: &Map) -> Result<Kept, Failure> {
             ));
         };
         let stack = stacks.get(&id[..4])?.concat();
-        let addresses = labcheck::stacks::addresses(&stack);
+        let addresses = stacks::addresses(&stack);
         if !addresses.is_empty() {
             let raw = RawStack {
                 addresses,
@@ -398,14 +395,4 @@ fn names(symbols: &mut Symbolizer, stack: &[u64]) -> Vec<String> {
 fn count(kept: &Kept, is: impl Fn(&RawStack) -> bool) -> u64 {
     let counted = kept.iter().filter(|(stack, _)| is(stack));
     counted.map(|(_, count)| count).sum()
-}
-
-fn attached(learner: &mut Learner) -> Result<Program, Failure> {
-    learner
-        .audit()?
-        .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)
-}
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
 }

@@ -381,7 +381,3 @@ fn attached(learner: &mut Learner) -> Result<Program, Failure> {
         |hook| matches!(hook, Hook::Tracepoint(name) if name == "sched_switch"),
     )
 }
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
-}

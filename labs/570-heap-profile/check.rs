@@ -346,7 +346,3 @@ fn reported(learner: Learner, kernel: &ByStack) -> Result<(), Failure> {
     }
     Ok(())
 }
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
-}

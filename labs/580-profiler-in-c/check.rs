@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use goprof::Samples;
 use labcheck::{
-    busy::Order,
+    busy::{self, Order},
     prelude::*,
     sampler::{self, Sampler},
     stacks,
@@ -32,27 +32,17 @@ fn sample(lab: &mut Session) -> Result<(), Stop> {
 
     let started = order.launch(lab, &target);
     let mut learner = lab.require("starts", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("attached", program)?;
 
-    let maps = learner.audit()?.map(&program, "COUNTS").and_then(|counts| {
-        let stacks = learner.audit()?.map(&program, "STACKS")?;
-        Ok((counts, stacks))
-    });
-    let Order {
-        millis,
-        left,
-        right,
-        seed,
-        ..
-    } = order;
+    let maps = stacks::maps(&mut learner, &program);
     let seen = learner.witness(
         &program,
         || {
             let (counts, stacks) = maps.clone()?;
             stacks::of_process(&counts, &stacks)
         },
-        || order.run(&mut target, &format!("burn {millis} {left} {right} {seed}")),
+        || order.run(&mut target, &format!("burn {}", order.line())),
     )?;
     let (runs, ours) = (seen.runs, seen.outcome.samples);
     let place = lab.place(SAMPLE, "int sample");
@@ -135,7 +125,7 @@ fn core(lab: &mut Session) -> Result<(), Stop> {
 
     let started = order.launch(lab, &target.parent);
     let mut learner = lab.require("runs", started)?;
-    let program = attached(&mut learner);
+    let program = busy::sampler(&mut learner);
     let program = lab.require("sampling", program)?;
 
     let by_name = learner.audit()?.map(&program, "BY_NAME");
@@ -274,14 +264,4 @@ fn made_up_report(order: &Order, binary: &gosym::Binary) -> String {
 fn text(bytes: &[u8]) -> String {
     let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()
-}
-
-fn attached(learner: &mut Learner) -> Result<Program, Failure> {
-    learner
-        .audit()?
-        .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)
-}
-
-fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::infrastructure(error.to_string())
 }

@@ -153,7 +153,7 @@ impl Audit {
             .map_err(|error| io::Error::other(format!("BPF run counts: {error}")))?;
         let rings = cpus::online()?
             .into_iter()
-            .map(|cpu| Ring::of_loads(folder.as_fd(), cpu))
+            .map(|cpu| Ring::of_loads(&folder, cpu))
             .collect::<io::Result<Vec<_>>>()
             .map_err(|error| io::Error::other(format!("records of BPF loads: {error}")))?;
         let shared = Arc::new(Mutex::new(Shared {
@@ -358,7 +358,7 @@ fn watch(shared: &Mutex<Shared>, wake: &OwnedFd) {
         shared
             .rings
             .iter()
-            .filter_map(|ring| ring.as_fd().try_clone_to_owned().ok())
+            .filter_map(|ring| ring.handle().ok())
             .collect()
     };
     loop {

@@ -2,6 +2,7 @@
 //! that a profile of them can be judged.
 
 use crate::{
+    audit::{Hook, Program, ProgramType},
     learner::Learner,
     sampler::{Sampler, Seen},
     session::{Rng, Session},
@@ -57,6 +58,18 @@ impl Order {
             .start()
     }
 
+    /// What the programs of most labs are sent.
+    pub fn line(&self) -> String {
+        let Self {
+            millis,
+            left,
+            right,
+            seed,
+            ..
+        } = self;
+        format!("{millis} {left} {right} {seed}")
+    }
+
     /// Sends `line` to the target, which answers `done`, and samples it meanwhile.
     ///
     /// # Errors
@@ -83,6 +96,16 @@ impl Order {
         let tolerance = 4.0 * (expected * (1.0 - expected) / n as f64).sqrt() + 0.01;
         (left as f64 / n as f64 - expected).abs() <= tolerance
     }
+}
+
+/// The learner's program that samples.
+///
+/// # Errors
+/// As [`crate::audit::Audit::attached`].
+pub fn sampler(learner: &mut Learner) -> Result<Program, Failure> {
+    learner
+        .audit()?
+        .attached(ProgramType::PERF_EVENT, "the CPU clock", Hook::is_cpu_clock)
 }
 
 #[cfg(test)]

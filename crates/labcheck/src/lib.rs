@@ -46,7 +46,7 @@ pub mod prelude {
         learner::{Learner, Output, Witnessed},
         refusal::Refusal,
         session::Session,
-        verdict::{Failure, Stop},
+        verdict::{Failure, Stop, broken},
         workload::Workload,
     };
 }

@@ -3,7 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::{audit::Map, verdict::Failure};
+use crate::{
+    audit::{Map, Program},
+    learner::Learner,
+    verdict::Failure,
+};
+
+/// The maps COUNTS and STACKS of a learner's sampler.
+///
+/// # Errors
+/// As [`crate::audit::Audit::map`].
+pub fn maps(learner: &mut Learner, program: &Program) -> Result<(Map, Map), Failure> {
+    let counts = learner.audit()?.map(program, "COUNTS")?;
+    let stacks = learner.audit()?.map(program, "STACKS")?;
+    Ok((counts, stacks))
+}
 
 /// The user-space stacks, innermost address first, each with its count.
 ///

@@ -56,6 +56,11 @@ impl Failure {
     }
 }
 
+/// An error of something that the check itself does.
+pub fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::infrastructure(error.to_string())
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Infrastructure(error.to_string())

@@ -63,13 +63,8 @@ impl Registers {
             let registers = (end - size_of::<RawRegisters>() as u64) as *const RawRegisters;
             // SAFETY: the helper looks whether the address can be read.
             let registers = unsafe { aya_ebpf::helpers::bpf_probe_read_kernel(registers) }.ok()?;
-            let registers = Self {
-                instruction: registers.rip,
-                stack: registers.rsp,
-                frame: registers.rbp,
-                link: 0,
-                mode: registers.cs,
-            };
+            // SAFETY: a copy of our own.
+            let registers = unsafe { Self::read(&raw const registers) };
             // `__USER_CS` (asm/segment.h) and no more: on another stack nothing else tells.
             (registers.mode == 0x33).then_some(registers)
         }

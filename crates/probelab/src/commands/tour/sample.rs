@@ -38,7 +38,6 @@ fn sample(lab: &mut Session) -> Result<(), Stop> {
         .ok_or_else(|| Failure::infrastructure(format!("the event store said {line:?}")))?
         .to_owned();
 
-    let broken = |error: goprof::Error| Failure::infrastructure(error.to_string());
     let mut symbols = goprof::for_process(server.pid()).map_err(broken)?;
     let sampler = Sampler::start(server.pid(), HZ, &symbols).map_err(broken)?;
     let (began, clock) = (SystemTime::now(), Instant::now());
