@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::{Compression, GzBuilder};
 use foldhash::HashMap;
@@ -50,6 +51,18 @@ pub struct Meta {
     /// When it began, nanoseconds since 1970.
     pub time_nanos: i64,
     pub duration_nanos: i64,
+}
+
+impl Meta {
+    /// Of a recording with `hz` samples for each second of CPU time.
+    pub fn of(hz: u32, began: SystemTime, lasted: Duration) -> Self {
+        let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        Self {
+            period_nanos: 1_000_000_000 / i64::from(hz.max(1)),
+            time_nanos: began.duration_since(UNIX_EPOCH).map_or(0, nanos),
+            duration_nanos: nanos(lasted),
+        }
+    }
 }
 
 /// Collects stacks; [`ProfileBuilder::finish`] writes them down.

@@ -183,8 +183,10 @@ impl Survey {
                 surveyed.other += stacks.values().sum::<u64>();
                 continue;
             };
-            let id = (entry.device, entry.inode, entry.path.clone());
-            let about = (binary.main_package().map(str::to_owned), build_id(binary));
+            let path = entry.path.clone();
+            let id = (entry.device, entry.inode, path.clone());
+            let package = binary.main_package().map(str::to_owned);
+            let build_id = build_id(binary);
             let (samples, repairs) = repair(&stacks, &symbols);
             match programs.entry(id) {
                 hash_map::Entry::Occupied(mut program) => {
@@ -192,9 +194,9 @@ impl Survey {
                 }
                 hash_map::Entry::Vacant(place) => {
                     place.insert(Program {
-                        path: entry.path.clone(),
-                        package: about.0,
-                        build_id: about.1,
+                        path,
+                        package,
+                        build_id,
                         processes: 1,
                         samples,
                         symbols,

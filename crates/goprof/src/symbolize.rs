@@ -24,7 +24,7 @@ pub struct Stack {
 #[derive(Debug)]
 pub struct Symbolizer {
     mapped: Vec<Mapped>,
-    kernel: Option<KernelSymbols>,
+    kernel: Option<Arc<KernelSymbols>>,
     cache: HashMap<Lookup, Resolved>,
 }
 
@@ -82,7 +82,7 @@ impl Symbolizer {
     }
 
     /// Has it name the kernel's functions as well.
-    pub fn with_kernel(mut self, symbols: KernelSymbols) -> Self {
+    pub fn with_kernel(mut self, symbols: Arc<KernelSymbols>) -> Self {
         self.kernel = Some(symbols);
         self
     }
@@ -143,32 +143,33 @@ impl Symbolizer {
 
     /// Of the Go function at `pc`: see [`gosym::Binary::sp_delta`].
     pub fn sp_delta(&self, pc: u64) -> Option<(gosym::Arch, i32)> {
-        let mapped = &self.mapped[self.mapping_of(pc)?];
-        let binary = mapped.binary.as_deref()?;
-        let pc = binary.runtime_to_file(pc, &mapped.entry.mapping)?;
+        let (_, binary, pc) = self.place(pc)?;
         Some((binary.arch(), binary.sp_delta(pc)?))
     }
 
     /// Whether `pc` is in a Go function.
     pub(crate) fn is_go_code(&self, pc: u64) -> bool {
-        let mapped = self.mapping_of(pc).map(|index| &self.mapped[index]);
-        mapped.is_some_and(|mapped| {
-            mapped.binary.as_deref().is_some_and(|binary| {
-                let pc = binary.runtime_to_file(pc, &mapped.entry.mapping);
-                pc.is_some_and(|pc| binary.is_code(pc))
-            })
-        })
+        self.place(pc)
+            .is_some_and(|(_, binary, pc)| binary.is_code(pc))
     }
 
     /// See [`gosym::Binary::frame_pointer_gap`].
     pub(crate) fn frame_pointer_gap(&self, pc: u64) -> bool {
-        let mapped = self.mapping_of(pc).map(|index| &self.mapped[index]);
-        let gap = mapped.and_then(|mapped| {
-            let binary = mapped.binary.as_deref()?;
-            let pc = binary.runtime_to_file(pc, &mapped.entry.mapping)?;
-            Some(binary.frame_pointer_gap(pc))
-        });
-        gap.unwrap_or(false)
+        self.place(pc)
+            .is_some_and(|(_, binary, pc)| binary.frame_pointer_gap(pc))
+    }
+
+    /// The mapping that `addr` is in, by its place among them, the Go binary there, and the address in
+    /// that.
+    fn place(&self, addr: u64) -> Option<(usize, &Binary, u64)> {
+        let index = self.mapping_of(addr)?;
+        let mapped = &self.mapped[index];
+        let binary = mapped.binary.as_deref()?;
+        Some((
+            index,
+            binary,
+            binary.runtime_to_file(addr, &mapped.entry.mapping)?,
+        ))
     }
 
     /// Names a stack: the leaf's PC first, then return addresses; the kernel's part before the program's,
@@ -239,16 +240,11 @@ impl Symbolizer {
                 ends_stack: false,
             };
         }
-        let Some(index) = self.mapping_of(lookup.addr) else {
-            return unnamed(None);
-        };
-        let mapped = &self.mapped[index];
-        let found = mapped.binary.as_deref().and_then(|binary| {
-            let pc = binary.runtime_to_file(lookup.addr, &mapped.entry.mapping)?;
-            Some((binary, pc, binary.function_at(pc)?))
-        });
-        let Some((binary, pc, function)) = found else {
-            return unnamed(Some(index));
+        let found = self
+            .place(lookup.addr)
+            .and_then(|(index, binary, pc)| Some((index, binary, pc, binary.function_at(pc)?)));
+        let Some((index, binary, pc, function)) = found else {
+            return unnamed(self.mapping_of(lookup.addr));
         };
         // A return address follows the call, and the call is what is meant. At a function's entry
         // there is no call before it (`symPC` in runtime/traceback.go).

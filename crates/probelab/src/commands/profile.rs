@@ -33,10 +33,6 @@ pub fn run(options: &Options) -> Outcome {
     }
 }
 
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}
-
 /// An error of the profiler's, as one of ours.
 fn told(error: Error) -> Trouble {
     let message = error.to_string();
@@ -69,4 +65,17 @@ fn interrupted() -> Outcome<Arc<AtomicBool>> {
             .or_infrastructure(|| "cannot catch signals".to_owned())?;
     }
     Ok(flag)
+}
+
+/// Says how much was sampled, and what shares of it were special. `busy` is what kept the CPUs busy.
+fn overview(samples: u64, lasted: Duration, hz: u32, busy: &str, shares: &[(u64, &str)]) {
+    let seconds = lasted.as_secs_f64();
+    outln!(
+        "{samples} samples in {seconds:.1} s: {:.2} CPUs were busy{busy}",
+        samples as f64 / f64::from(hz) / seconds.max(f64::MIN_POSITIVE)
+    );
+    for (count, what) in shares.iter().filter(|(count, _)| *count > 0) {
+        let share = *count as f64 / samples.max(1) as f64 * 100.0;
+        outln!("  {share:>5.1} %  {what}");
+    }
 }

@@ -5,12 +5,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use goprof::{Meta, Program, Survey, Surveyed, Where};
 
-use super::{LOOK, SECONDS, interrupted, nanos, output::File, told};
+use super::{LOOK, SECONDS, interrupted, output::File, overview, told};
 use crate::{
     cli::Profile as Options,
     commands::pgo::Checked,
@@ -38,11 +38,7 @@ pub fn run(options: &Options, which: &Where) -> Outcome {
     drop(survey);
 
     summary(&surveyed, lasted, options.hz);
-    let meta = Meta {
-        period_nanos: 1_000_000_000 / i64::from(options.hz),
-        time_nanos: began.duration_since(UNIX_EPOCH).map_or(0, nanos),
-        duration_nanos: nanos(lasted),
-    };
+    let meta = Meta::of(options.hz, began, lasted);
     let mut names = Names::default();
     let mut usable = false;
     if !surveyed.programs.is_empty() {
@@ -114,18 +110,12 @@ fn make(folder: &Path) -> Outcome<()> {
 
 /// What was seen in all.
 fn summary(surveyed: &Surveyed, lasted: Duration, hz: u32) {
-    let seconds = lasted.as_secs_f64();
-    outln!(
-        "{} samples in {seconds:.1} s: {:.2} CPUs were busy",
-        surveyed.samples,
-        surveyed.samples as f64 / f64::from(hz) / seconds.max(f64::MIN_POSITIVE)
-    );
     let in_go: u64 = surveyed
         .programs
         .iter()
         .map(|program| program.samples.total())
         .sum();
-    for (count, what) in [
+    let shares = [
         (in_go, "in Go programs"),
         (surveyed.other, "in other programs"),
         (
@@ -136,12 +126,8 @@ fn summary(surveyed: &Surveyed, lasted: Duration, hz: u32) {
             surveyed.lost,
             "not kept: more different stacks than there is room for",
         ),
-    ] {
-        if count > 0 {
-            let share = count as f64 / surveyed.samples.max(1) as f64 * 100.0;
-            outln!("  {share:>5.1} %  {what}");
-        }
-    }
+    ];
+    overview(surveyed.samples, lasted, hz, "", &shares);
     if surveyed.records_lost > 0 {
         outln!(
             "{} events of processes were lost: the machine was too busy, and programs may be missing or wrong",

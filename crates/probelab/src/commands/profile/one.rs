@@ -2,13 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant, SystemTime},
 };
 
 use goprof::{KernelSymbols, Meta, Recording, Sampler, Samples, Symbolizer};
 
-use super::{LOOK, SECONDS, interrupted, live, nanos, output::File, running::Target, told};
+use super::{LOOK, SECONDS, interrupted, live, output::File, overview, running::Target, told};
 use crate::{
     cli::Profile as Options,
     commands::pgo::Checked,
@@ -41,11 +41,12 @@ pub fn run(options: &Options) -> Outcome {
     // People want to see what the kernel does for the program; Go's compiler does not.
     let kernel = options.flamegraph.as_ref().and_then(|_| {
         KernelSymbols::running()
+            .map(Arc::new)
             .map_err(|error| errln!("the flame graph is without the kernel: {error}"))
             .ok()
     });
     let with_kernel = |symbols: Symbolizer| match &kernel {
-        Some(kernel) => symbols.with_kernel(kernel.clone()),
+        Some(kernel) => symbols.with_kernel(Arc::clone(kernel)),
         None => symbols,
     };
     let mut symbols = goprof::for_process(pid).map(with_kernel).map_err(told)?;
@@ -101,11 +102,7 @@ pub fn run(options: &Options) -> Outcome {
         );
         return Ok(Exit::Fail);
     }
-    let meta = Meta {
-        period_nanos: 1_000_000_000 / i64::from(options.hz),
-        time_nanos: begin.1.duration_since(UNIX_EPOCH).map_or(0, nanos),
-        duration_nanos: nanos(lasted),
-    };
+    let meta = Meta::of(options.hz, begin.1, lasted);
     let profile = goprof::to_profile(&samples, &mut symbols, meta);
     output.write(&goprof::encode(&profile))?;
     if let Some(file) = flame_graph {
@@ -155,16 +152,9 @@ struct Summary<'a> {
 impl Summary<'_> {
     fn show(&self, ended_early: bool) {
         let recording = self.recording;
-        let seconds = self.lasted.as_secs_f64();
-        let cpu = recording.samples as f64 / f64::from(self.hz);
-        outln!(
-            "{} samples in {seconds:.1} s: {:.2} CPUs were busy with it",
-            recording.samples,
-            cpu / seconds.max(f64::MIN_POSITIVE)
-        );
         let in_kernel = recording.stacks.iter().filter(|(stack, _)| stack.in_kernel);
         let in_kernel: u64 = in_kernel.map(|(_, count)| count).sum();
-        for (count, what) in [
+        let shares = [
             (
                 in_kernel,
                 "in the kernel, told by the Go code that called it",
@@ -186,12 +176,8 @@ impl Summary<'_> {
                 recording.lost,
                 "not kept: more different stacks than there is room for",
             ),
-        ] {
-            if count > 0 {
-                let share = count as f64 / recording.samples.max(1) as f64 * 100.0;
-                outln!("  {share:>5.1} %  {what}");
-            }
-        }
+        ];
+        overview(recording.samples, self.lasted, self.hz, " with it", &shares);
         if recording.execs > 0 {
             outln!(
                 "the process became another program (execve) while it was recorded; {} samples of that are left out",

@@ -3,9 +3,9 @@
 
 pub mod arms;
 pub mod sample;
+pub mod store;
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -15,10 +15,7 @@ use console::style;
 use course::Lab;
 use indicatif::{ProgressBar, ProgressStyle};
 use labcheck::plan::{Plan, PlannedStep};
-use pgo::{
-    decisions::{self, Change, Decision},
-    ruler,
-};
+use pgo::{decisions::Change, ruler};
 
 use crate::{
     build::go,
@@ -31,9 +28,6 @@ use crate::{
 
 /// The lab that is graded first.
 const GRADED: &str = "first-probe";
-const MODULE: &str = "go-samples/eventstore";
-/// Packages whose decisions are shown: the service's own.
-const OWN: &str = "probelab.dev/go-samples/eventstore/...";
 /// Time for the paired measurement.
 const SPAN: Duration = Duration::from_secs(60);
 /// Decisions that are shown by name.
@@ -73,10 +67,10 @@ pub fn run(site: &Site) -> Outcome {
     let store = folder.join("eventstore-off");
     let load = folder.join("eventload");
     let without = spinning("building it without a profile", || {
-        build(site, "./cmd/eventstore", &store, None)
+        store::build(site, "./cmd/eventstore", &store, None)
     })?;
     spinning("building its load", || {
-        build(site, "./cmd/eventload", &load, None)
+        store::build(site, "./cmd/eventload", &load, None)
     })?;
     let profile = profile(&store, &load)?;
     let path = folder.join(sample::PROFILE);
@@ -88,7 +82,7 @@ pub fn run(site: &Site) -> Outcome {
     let optimised = folder.join("eventstore-pgo");
     let with = spinning(
         "building it again with the profile (everything, std included)",
-        || build(site, "./cmd/eventstore", &optimised, Some(&path)),
+        || store::build(site, "./cmd/eventstore", &optimised, Some(&path)),
     )?;
 
     heading(
@@ -151,42 +145,6 @@ fn grade(site: &Site, lab: &Lab, files: Option<PathBuf>, variant: &str) -> Outco
         outln!("   {line}");
     }
     Ok(report.verdict)
-}
-
-/// Builds a program of the event store; returns what the compiler decided in its own packages.
-fn build(
-    site: &Site,
-    package: &str,
-    to: &Path,
-    profile: Option<&Path>,
-) -> Outcome<BTreeSet<Decision>> {
-    let pgo = profile.map_or_else(
-        || "-pgo=off".into(),
-        |profile| format!("-pgo={}", profile.display()),
-    );
-    let output = go::command()
-        .current_dir(site.root.join(MODULE))
-        .arg("build")
-        .arg(pgo)
-        // The account costs no code: the program is the same with and without it.
-        .arg(format!("-gcflags={OWN}=-m=2"))
-        .arg("-o")
-        .arg(to)
-        .arg(package)
-        .output()
-        .or_infrastructure(|| "cannot start go: `./lab setup` installs it".to_owned())?;
-    let account = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        let first = account
-            .lines()
-            .find(|line| !line.starts_with('#'))
-            .unwrap_or_default();
-        return Err(Trouble::infrastructure(
-            format!("{package} does not build: {first}"),
-            "see `lab doctor`",
-        ));
-    }
-    Ok(decisions::parse(&account))
 }
 
 /// Samples the store under load; returns the profile.

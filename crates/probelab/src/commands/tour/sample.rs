@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use goprof::{Meta, Sampler};
@@ -57,12 +57,7 @@ fn sample(lab: &mut Session) -> Result<(), Stop> {
     driver.finish()?;
     let recording = sampler.recording().map_err(broken)?;
     drop(sampler);
-    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-    let meta = Meta {
-        period_nanos: 1_000_000_000 / i64::from(HZ),
-        time_nanos: nanos(began.duration_since(UNIX_EPOCH).unwrap_or_default()),
-        duration_nanos: nanos(clock.elapsed()),
-    };
+    let meta = Meta::of(HZ, began, clock.elapsed());
     let (samples, _) = goprof::repair(&recording.stacks, &symbols);
     let profile = goprof::to_profile(&samples, &mut symbols, meta);
     lab.require_that("sees-it", samples.total() > 0, || {

@@ -9,14 +9,10 @@ use std::{
     time::Duration,
 };
 
-use goprof::{Edge, Edges, KnownCalls, Samples};
-use labcheck::machine;
-use rustix::process::{Pid, Signal};
+use goprof::{Edges, KnownCalls, Samples};
 
 use super::{
-    HZ, Load, Ours, Part, Row, Store, build,
-    cost::{bpftrace, perf_record, perf_samples},
-    count, fetch, read, scratch, told,
+    HZ, Load, Ours, Part, Row, Store, build, count, fetch, others::Other, read, scratch, told,
 };
 use crate::{
     commands::tour::arms::Arm,
@@ -41,7 +37,7 @@ pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
         fs::copy(site.root.join(file), folder.path().join(name))
             .or_infrastructure(|| format!("cannot copy {file}"))?;
     }
-    let program = build(folder.path(), ".", &folder.path().join("known"), None)?;
+    let program = build(folder.path(), &folder.path().join("known"))?;
     let mut rng = fastrand::Rng::with_seed(1);
 
     let others = Other::here();
@@ -124,18 +120,18 @@ impl Known {
             .spawn()
             .or_infrastructure(|| "cannot start the program".to_owned())?;
         let truth = truth(&mut child)?;
-        let data = folder.path().join("perf.data");
         let looking: Vec<_> = others
             .iter()
-            .map(|other| Ok((*other, other.start(child.id(), &data)?)))
+            .map(|other| Ok((*other, other.start(HZ, child.id())?)))
             .collect::<Outcome<_>>()?;
         let mut ours = Ours::record(child.id(), || {
             std::thread::sleep(SPAN);
             Ok(())
         })?;
         // While the program is there: one of them reads its symbols in the end.
-        for (other, looking) in looking {
-            let overlap = truth.overlap(&other.stop(looking, &data)?);
+        for (other, mut looking) in looking {
+            let seen = looking.stop()?;
+            let overlap = truth.overlap(&looking.calls(&seen)?);
             match self.others.iter_mut().find(|(known, _)| *known == other) {
                 Some((_, overlaps)) => overlaps.push(overlap),
                 None => self.others.push((other, vec![overlap])),
@@ -223,107 +219,4 @@ fn thin(samples: &Samples, n: u64, rng: &mut fastrand::Rng) -> Samples {
         thinned.add(stack.to_vec(), 1);
     }
     thinned
-}
-
-/// Profilers that others use, as they tell calls themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Other {
-    Perf,
-    Bpftrace,
-}
-
-impl Other {
-    /// Those that are installed.
-    fn here() -> Vec<Self> {
-        let here = [Self::Perf, Self::Bpftrace].into_iter();
-        here.filter(|other| machine::on_path(other.name()).is_some())
-            .collect()
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Perf => "perf",
-            Self::Bpftrace => "bpftrace",
-        }
-    }
-
-    fn start(self, pid: u32, data: &Path) -> Outcome<Child> {
-        match self {
-            Self::Perf => perf_record(HZ, pid, data),
-            Self::Bpftrace => bpftrace(HZ, pid),
-        }
-    }
-
-    /// The calls that it tells, from the innermost function and its caller.
-    fn stop(self, child: Child, data: &Path) -> Outcome<Edges> {
-        let _ = rustix::process::kill_process(Pid::from_child(&child), Signal::INT);
-        match self {
-            Self::Perf => {
-                perf_samples(child)?;
-                let output = Command::new("perf")
-                    .args(["script", "-F", "ip,sym", "--no-inline", "-i"])
-                    .arg(data)
-                    .output()
-                    .or_infrastructure(|| "perf script does not run".to_owned())?;
-                Ok(calls_of_perf(&String::from_utf8_lossy(&output.stdout)))
-            }
-            Self::Bpftrace => {
-                let output = child
-                    .wait_with_output()
-                    .or_infrastructure(|| "bpftrace is gone".to_owned())?;
-                Ok(calls_of_bpftrace(&String::from_utf8_lossy(&output.stdout)))
-            }
-        }
-    }
-}
-
-/// From what perf script prints: a line `ADDRESS NAME` for each frame, innermost first, and an empty one
-/// behind each sample. The kernel's frames are passed over.
-fn calls_of_perf(text: &str) -> Edges {
-    let samples = text.split("\n\n").filter_map(|sample| {
-        let frames = sample.lines().filter_map(|line| {
-            let (address, name) = line.trim().split_once(' ')?;
-            (!address.starts_with("ffff")).then_some(name)
-        });
-        call(frames).map(|edge| (edge, 1))
-    });
-    samples.collect()
-}
-
-/// From what bpftrace prints: `{"data": {"@": {"FRAME\nFRAME…": COUNT}}}`, each frame `NAME+OFFSET`.
-fn calls_of_bpftrace(text: &str) -> Edges {
-    let maps = text.lines().filter_map(|line| {
-        let value: serde_json::Value = serde_json::from_str(line).ok()?;
-        value.get("data")?.get("@")?.as_object().cloned()
-    });
-    let stacks = maps.flatten().filter_map(|(stack, count)| {
-        let frames = stack.lines().map(str::trim).filter(|line| !line.is_empty());
-        let names = frames.map(|frame| frame.rsplit_once('+').map_or(frame, |(name, _)| name));
-        Some((call(names)?, count.as_i64()?))
-    });
-    stacks.collect()
-}
-
-/// The innermost call of a stack. (Nothing is told of lines.)
-fn call<'a>(mut frames: impl Iterator<Item = &'a str>) -> Option<Edge> {
-    let callee = frames.next()?;
-    let caller = frames.next()?;
-    Some(Edge::new(caller, 0, callee))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calls_are_read_from_what_others_print() {
-        let perf = "\t  cce9a main.leaf\n\t  cceba main.middle\n\t cceff main.main\n\n\
-            \tffffffff81000130 entry_SYSCALL_64\n\t  cce9a main.leaf\n\t  cceba main.middle\n\n";
-        let bpftrace = r#"{"type": "attached_probes", "data": {"probes": 1}}
-{"type": "map", "data": {"@": {"\n    main.leaf+1\n    main.middle+20\n": 2}}}"#;
-        for edges in [calls_of_perf(perf), calls_of_bpftrace(bpftrace)] {
-            let all = edges.by_weight();
-            assert_eq!(all, [(&Edge::new("main.middle", 0, "main.leaf"), 2)]);
-        }
-    }
 }

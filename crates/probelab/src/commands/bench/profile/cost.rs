@@ -1,19 +1,12 @@
 //! What a sample costs: the service that is looked at, and the profiler. From what the same work takes with
 //! many samples and with few: what a profiler takes at one rate alone drowns in noise.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use goprof::{Edges, Sampler};
-use labcheck::machine;
 use pgo::ruler;
-use rustix::process::{Pid, Signal};
 
-use super::{Part, Row, Store, count, get, meta, read, scratch, told};
+use super::{Part, Row, Store, count, get, meta, others::Other, read, told};
 use crate::{
     commands::tour::arms::Arm,
     trouble::{OrTrouble as _, Outcome, Trouble},
@@ -32,44 +25,28 @@ const RESAMPLES: usize = 2_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Profiler {
     Goprof,
-    Perf,
-    Bpftrace,
+    Other(Other),
     Pprof,
 }
 
 impl Profiler {
-    const ALL: [Self; 4] = [Self::Goprof, Self::Perf, Self::Bpftrace, Self::Pprof];
-
     fn name(self) -> &'static str {
         match self {
             Self::Goprof => "goprof",
-            Self::Perf => "perf",
-            Self::Bpftrace => "bpftrace",
+            Self::Other(other) => other.name(),
             Self::Pprof => "runtime/pprof",
-        }
-    }
-
-    /// Where it is; `None` for what is no program of its own.
-    fn program(self) -> Option<&'static str> {
-        match self {
-            Self::Perf => Some("perf"),
-            Self::Bpftrace => Some("bpftrace"),
-            Self::Goprof | Self::Pprof => None,
         }
     }
 }
 
 /// Measures all that are here.
 pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
-    let mut here = Vec::new();
-    for profiler in Profiler::ALL {
-        match profiler.program() {
-            Some(program) if machine::on_path(program).is_none() => {
-                errln!("{program} is not here, beside which the cost would be measured");
-            }
-            _ => here.push(profiler),
-        }
-    }
+    let others = Other::here().into_iter().map(Profiler::Other);
+    let here: Vec<Profiler> = [Profiler::Goprof]
+        .into_iter()
+        .chain(others)
+        .chain([Profiler::Pprof])
+        .collect();
     const TRIAL: u64 = 100;
     let mut rng = fastrand::Rng::with_seed(1);
     let mut measured = Vec::new();
@@ -79,7 +56,9 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         let arm = Arm::start(&store.program)?;
         let cost = arm.slice(&store.load, 1, TRIAL)?.max(0.001);
         let requests = ((TRIAL as f64 * SLICE / cost) as u64).clamp(50, 20_000);
+        let begin = Instant::now();
         arm.slice(&store.load, 2, requests)?;
+        let lasts = begin.elapsed();
         // The same work for each, in random order.
         let work = || arm.slice(&store.load, u64::from(number) + 2, requests);
         let with = here
@@ -92,7 +71,7 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
             match which {
                 None => round.alone.push(work()?),
                 Some((profiler, hz)) => {
-                    let seen = look(profiler, hz, &arm, work)?;
+                    let seen = look(profiler, hz, &arm, lasts, work)?;
                     round.seen.push((profiler, seen));
                 }
             }
@@ -229,12 +208,18 @@ fn row(
     }
 }
 
-fn look(profiler: Profiler, hz: u32, arm: &Arm, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen> {
+/// `lasts` is about how long the work takes.
+fn look(
+    profiler: Profiler,
+    hz: u32,
+    arm: &Arm,
+    lasts: Duration,
+    work: impl Fn() -> Outcome<f64>,
+) -> Outcome<Seen> {
     match profiler {
         Profiler::Goprof => by_goprof(hz, arm.pid(), work),
-        Profiler::Perf => by_perf(hz, arm.pid(), work),
-        Profiler::Bpftrace => by_bpftrace(hz, arm.pid(), work),
-        Profiler::Pprof => by_pprof(hz, arm.address(), work),
+        Profiler::Other(other) => by_other(other, hz, arm.pid(), work),
+        Profiler::Pprof => by_pprof(hz, arm.address(), lasts, work),
     }
 }
 
@@ -266,113 +251,27 @@ fn by_goprof(hz: u32, pid: u32, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen
     })
 }
 
-/// Recording alone, without `perf script` to name what was seen.
-fn by_perf(hz: u32, pid: u32, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen> {
-    let folder = scratch()?;
-    let data: PathBuf = folder.path().join("perf.data");
-    let mut child = perf_record(hz, pid, &data)?;
-    // It says nothing when it is ready.
-    std::thread::sleep(Duration::from_millis(500));
-    let service = work();
-    let _ = rustix::process::kill_process(Pid::from_child(&child), Signal::INT);
-    let profiler = cpu_when_ended(&mut child)?;
-    let samples = perf_samples(child)?;
+/// From its start to its end: perf names nothing until `perf script`, bpftrace does.
+fn by_other(other: Other, hz: u32, pid: u32, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen> {
+    let mut looking = other.start(hz, pid)?;
+    let service = work()?;
+    let seen = looking.stop()?;
     Ok(Seen {
-        service: service?,
-        profiler,
-        samples,
+        service,
+        profiler: seen.cpu,
+        samples: seen.samples,
     })
-}
-
-/// Starts `perf record`, as it is used for Go.
-pub fn perf_record(hz: u32, pid: u32, to: &Path) -> Outcome<Child> {
-    Command::new("perf")
-        .args(["record", "-e", "cpu-clock", "--call-graph", "fp", "-F"])
-        .args([
-            hz.to_string(),
-            "-p".to_owned(),
-            pid.to_string(),
-            "-o".to_owned(),
-        ])
-        .arg(to)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .or_infrastructure(|| "cannot start perf".to_owned())
-}
-
-/// How many samples a perf that is ending says that it has.
-pub fn perf_samples(child: Child) -> Outcome<u64> {
-    let output = child
-        .wait_with_output()
-        .or_infrastructure(|| "perf is gone".to_owned())?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    said.split_once(" samples)")
-        .and_then(|(before, _)| before.rsplit('(').next()?.parse().ok())
-        .ok_or_else(|| {
-            Trouble::infrastructure(format!("perf has recorded nothing: {}", said.trim()), "")
-        })
-}
-
-/// As its users do: stacks of one process, counted in the kernel, named and printed in the end.
-fn by_bpftrace(hz: u32, pid: u32, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen> {
-    let mut child = bpftrace(hz, pid)?;
-    let mut output = BufReader::new(child.stdout.take().ok_or_else(nothing)?);
-    let mut line = String::new();
-    output
-        .read_line(&mut line)
-        .or_infrastructure(|| "bpftrace says nothing".to_owned())?;
-    // It says that it attaches before it does.
-    std::thread::sleep(Duration::from_millis(300));
-    let service = work();
-    let _ = rustix::process::kill_process(Pid::from_child(&child), Signal::INT);
-    let mut printed = String::new();
-    let _ = output.read_to_string(&mut printed);
-    let profiler = cpu_when_ended(&mut child)?;
-    let _ = child.wait();
-    let samples = printed.lines().filter_map(counts).sum();
-    if samples == 0 {
-        return Err(nothing());
-    }
-    Ok(Seen {
-        service: service?,
-        profiler,
-        samples,
-    })
-}
-
-/// Starts bpftrace, as it is used to count stacks.
-pub fn bpftrace(hz: u32, pid: u32) -> Outcome<Child> {
-    let script = format!("profile:hz:{hz} /pid == {pid}/ {{ @[ustack] = count(); }}");
-    Command::new("bpftrace")
-        .args(["-f", "json", "-e", &script])
-        // As many different stacks as goprof has room for.
-        .env("BPFTRACE_MAP_KEYS_MAX", "65536")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .or_infrastructure(|| "cannot start bpftrace".to_owned())
-}
-
-fn nothing() -> Trouble {
-    Trouble::infrastructure("bpftrace has recorded nothing", "")
-}
-
-/// The sum of a map that bpftrace has printed: `{"type": "map", "data": {"@": {STACK: COUNT, …}}}`.
-fn counts(line: &str) -> Option<u64> {
-    let value: serde_json::Value = serde_json::from_str(line).ok()?;
-    let counts = value.get("data")?.get("@")?.as_object()?.values();
-    Some(counts.filter_map(serde_json::Value::as_u64).sum())
 }
 
 /// The service looks at itself, and pays for all of it.
-fn by_pprof(hz: u32, address: &str, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen> {
-    // It is told how long before it begins: until the work is done, and not much longer.
-    let begin = Instant::now();
-    work()?;
-    let seconds = begin.elapsed().as_secs() + 2;
+fn by_pprof(
+    hz: u32,
+    address: &str,
+    lasts: Duration,
+    work: impl Fn() -> Outcome<f64>,
+) -> Outcome<Seen> {
+    // It is told how long before it begins: twice as long as the work should take, and a second.
+    let seconds = (lasts * 2).as_secs() + 2;
     std::thread::scope(|scope| {
         let path = format!("/debug/pprof/profile?seconds={seconds}&hz={hz}");
         let fetched = scope.spawn(move || get(address, &path));
@@ -387,24 +286,6 @@ fn by_pprof(hz: u32, address: &str, work: impl Fn() -> Outcome<f64>) -> Outcome<
             samples: count(&read(&body)?),
         })
     })
-}
-
-/// CPU seconds of a child that is ending; it is not waited for.
-fn cpu_when_ended(child: &mut Child) -> Outcome<f64> {
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        let stat = procfs::process::Process::new(child.id().cast_signed())
-            .and_then(|process| process.stat())
-            .or_infrastructure(|| "the profiler is gone".to_owned())?;
-        if stat.state == 'Z' {
-            return Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64);
-        }
-        if Instant::now() > until {
-            let _ = child.kill();
-            return Err(Trouble::infrastructure("the profiler does not end", ""));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[cfg(test)]
@@ -428,7 +309,7 @@ mod tests {
             let both = |n| {
                 [
                     seen(Profiler::Goprof, n, 10e-6),
-                    seen(Profiler::Perf, n, 20e-6),
+                    seen(Profiler::Other(Other::Perf), n, 20e-6),
                 ]
             };
             Round {
@@ -445,20 +326,10 @@ mod tests {
         let row = row(
             String::new(),
             &rounds,
-            Profiler::Perf,
+            Profiler::Other(Other::Perf),
             Cost::service,
             &mut rng,
         );
         assert!((row.ratio - 0.5).abs() < 1e-6, "{row:?}");
-    }
-
-    #[test]
-    fn what_bpftrace_prints_is_summed() {
-        let line = r#"{"type": "map", "data": {"@": {"a+1\nb+2": 3, "c+1": 4}}}"#;
-        assert_eq!(counts(line), Some(7));
-        assert_eq!(
-            counts(r#"{"type": "attached_probes", "data": {"probes": 1}}"#),
-            None
-        );
     }
 }

@@ -9,12 +9,15 @@ use std::{
 };
 
 use goprof::{Edges, pprof::Profile};
-use pgo::decisions::{self, Decision};
+use pgo::decisions::Decision;
 
-use super::{Load, Ours, Part, Row, Store, build, fetch, meta};
+use super::{Load, Ours, Part, Row, Store, fetch, meta};
 use crate::{
-    build::go,
-    commands::tour::arms::{self, Arm},
+    commands::tour::{
+        arms::{self, Arm},
+        store,
+    },
+    site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
 
@@ -24,12 +27,9 @@ const RECORDED: Duration = Duration::from_secs(40);
 const COMPARED: Duration = Duration::from_secs(30);
 /// How often a build is profiled and built again.
 const GENERATIONS: usize = 5;
-/// Packages whose decisions are compared: the service's own.
-const OWN: &str = "probelab.dev/go-samples/eventstore/...";
 
 /// Measures both.
-pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
-    let folder = store.folder.path();
+pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
     errln!(
         "what a build gains: recording by both for {} s",
         RECORDED.as_secs()
@@ -38,9 +38,8 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
     let theirs = theirs.ok_or_else(|| Trouble::infrastructure("nothing was fetched", ""))?;
     let first = Edges::of(&ours);
     errln!("what a build gains: building with both");
-    let by_ours = Built::with(store, folder, "ours", &ours)?;
-    let by_theirs = Built::with(store, folder, "theirs", &theirs)?;
-    let without = account(store, None)?;
+    let by_ours = Built::with(site, store, "ours", &ours)?;
+    let by_theirs = Built::with(site, store, "theirs", &theirs)?;
 
     // Each generation is profiled in the build that its forerunner's profile made.
     let mut program = by_ours.program.clone();
@@ -52,8 +51,7 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         overlaps.push(edges.overlap(&last));
         hot.push(shared(&edges, &last));
         last = edges;
-        program =
-            Built::with(store, folder, &format!("generation-{generation}"), &profile)?.program;
+        program = Built::with(site, store, &format!("generation-{generation}"), &profile)?.program;
     }
 
     errln!(
@@ -81,7 +79,7 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         rows.push(Row::paired((*name).to_owned(), "of it", ratios, &alone)?);
     }
     let [ours, theirs] = [&by_ours, &by_theirs].map(|built| {
-        let gained = built.decisions.difference(&without);
+        let gained = built.decisions.difference(&store.decisions);
         gained.cloned().collect::<BTreeSet<Decision>>()
     });
     let both = ours.intersection(&theirs).count();
@@ -141,37 +139,12 @@ struct Built {
 }
 
 impl Built {
-    fn with(store: &Store, folder: &Path, name: &str, profile: &Profile) -> Outcome<Self> {
-        let path = folder.join(format!("{name}.pprof"));
+    fn with(site: &Site, store: &Store, name: &str, profile: &Profile) -> Outcome<Self> {
+        let folder = store.folder.path();
+        let (program, path) = (folder.join(name), folder.join(format!("{name}.pprof")));
         fs::write(&path, goprof::encode(profile))
             .or_infrastructure(|| "cannot write a profile".to_owned())?;
-        let program = build(
-            &store.module,
-            "./cmd/eventstore",
-            &folder.join(name),
-            Some(&path),
-        )?;
-        Ok(Self {
-            program,
-            decisions: account(store, Some(&path))?,
-        })
+        let decisions = store::build(site, "./cmd/eventstore", &program, Some(&path))?;
+        Ok(Self { program, decisions })
     }
-}
-
-/// What the compiler decides in the service's own packages.
-fn account(store: &Store, profile: Option<&Path>) -> Outcome<BTreeSet<Decision>> {
-    let pgo = profile.map_or("off".to_owned(), |path| path.display().to_string());
-    let output = go::command()
-        .current_dir(&store.module)
-        .args(["build", "-trimpath", "-pgo", &pgo])
-        .arg(format!("-gcflags={OWN}=-m=2"))
-        .args(["-o", "/dev/null", "./cmd/eventstore"])
-        .output()
-        .or_infrastructure(|| "cannot start go".to_owned())?;
-    let account = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        let why = account.lines().next().unwrap_or_default();
-        return Err(Trouble::infrastructure(why.to_owned(), "see `lab doctor`"));
-    }
-    Ok(decisions::parse(&account))
 }

@@ -4,10 +4,11 @@
 mod calls;
 mod cost;
 mod gain;
+mod others;
 mod speed;
 
 use std::{
-    ffi::OsStr,
+    collections::BTreeSet,
     io::{Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
@@ -16,15 +17,16 @@ use std::{
 
 use goprof::{Edges, Meta, Sampler, Samples, Symbolizer, pprof::Profile};
 use labcheck::scratch::Scratch;
+use pgo::decisions::Decision;
 
 use super::{Measured, Row};
 use crate::{
     build::go,
+    commands::tour::store,
     site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
 
-const STORE: &str = "go-samples/eventstore";
 /// Samples for each second of CPU time; odd, so that it keeps step with nothing.
 const HZ: u32 = 1_997;
 
@@ -52,7 +54,7 @@ pub fn speed(site: &Site, rounds: u32) -> Outcome<Measured> {
 /// What a build gains from a profile.
 pub fn gain(site: &Site, rounds: u32) -> Outcome<Measured> {
     let store = Store::build(site)?;
-    let (rows, sentence) = gain::rows(&store, rounds)?;
+    let (rows, sentence) = gain::rows(site, &store, rounds)?;
     Ok(Measured::new("profile-gain", rows, sentence))
 }
 
@@ -63,7 +65,7 @@ pub fn all(site: &Site, rounds: u32) -> Outcome<Measured> {
         calls::rows(site, &store, rounds)?,
         cost::rows(&store, rounds)?,
         speed::rows(&store, rounds)?,
-        gain::rows(&store, rounds)?,
+        gain::rows(site, &store, rounds)?,
     ];
     let (rows, sentences): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let rows = rows.into_iter().flatten().collect();
@@ -75,33 +77,24 @@ type Part = (Vec<Row>, String);
 
 /// The event store, built without a profile, and its load.
 struct Store {
-    module: PathBuf,
     folder: Scratch,
     program: PathBuf,
     load: PathBuf,
+    /// What the compiler has decided in the store's own packages.
+    decisions: BTreeSet<Decision>,
 }
 
 impl Store {
     fn build(site: &Site) -> Outcome<Self> {
         let folder = scratch()?;
-        let module = site.root.join(STORE);
-        let program = build(
-            &module,
-            "./cmd/eventstore",
-            &folder.path().join("store"),
-            None,
-        )?;
-        let load = build(
-            &module,
-            "./cmd/eventload",
-            &folder.path().join("load"),
-            None,
-        )?;
+        let (program, load) = (folder.path().join("store"), folder.path().join("load"));
+        let decisions = store::build(site, "./cmd/eventstore", &program, None)?;
+        store::build(site, "./cmd/eventload", &load, None)?;
         Ok(Self {
-            module,
             folder,
             program,
             load,
+            decisions,
         })
     }
 }
@@ -215,15 +208,12 @@ impl Drop for Load {
 }
 
 /// Builds a Go program, as it would be built for use.
-fn build(module: &Path, package: &str, to: &Path, pgo: Option<&Path>) -> Outcome<PathBuf> {
-    let pgo = pgo.map_or(OsStr::new("off"), Path::as_os_str);
+fn build(module: &Path, to: &Path) -> Outcome<PathBuf> {
     let output = go::command()
         .current_dir(module)
-        .args(["build", "-trimpath", "-pgo"])
-        .arg(pgo)
-        .arg("-o")
+        .args(["build", "-trimpath", "-o"])
         .arg(to)
-        .arg(package)
+        .arg(".")
         .output()
         .or_infrastructure(|| "cannot start go: `./lab setup` installs it".to_owned())?;
     if output.status.success() {
@@ -231,7 +221,8 @@ fn build(module: &Path, package: &str, to: &Path, pgo: Option<&Path>) -> Outcome
     }
     Err(Trouble::infrastructure(
         format!(
-            "{package} does not build: {}",
+            "{} does not build: {}",
+            module.display(),
             String::from_utf8_lossy(&output.stderr).trim()
         ),
         "see `lab doctor`",

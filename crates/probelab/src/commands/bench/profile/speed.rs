@@ -4,19 +4,13 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use goprof::{Repairs, Sampler, Symbolizer, pprof::Profile};
-use labcheck::machine;
+use goprof::{Sampler, Symbolizer, pprof::Profile};
 use pgo::ruler;
-use rustix::process::{Pid, Signal};
 
-use super::{
-    HZ, Load, Part, Row, Store,
-    cost::{perf_record, perf_samples},
-    meta, scratch, told,
-};
+use super::{HZ, Load, Part, Row, Store, meta, others::Other, scratch, told};
 use crate::{
     build::go,
     commands::tour::arms::Arm,
@@ -31,32 +25,29 @@ const TIMES: u32 = 5;
 /// Measures both.
 pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
     let folder = scratch()?;
-    let data = folder.path().join("perf.data");
     let bare = folder.path().join("bare.pprof");
     let written = folder.path().join("written.pprof");
-    let has_perf = machine::on_path("perf").is_some();
+    let has_perf = Other::here().contains(&Other::Perf);
     let arm = Arm::start(&store.program)?;
     let load = Load::start(&store.load, arm.address(), SPAN.as_secs() + 20)?;
     std::thread::sleep(Duration::from_secs(1));
 
     errln!("naming and writing: recording for {} s", SPAN.as_secs());
     let mut symbols = goprof::for_process(arm.pid()).map_err(told)?;
-    let perf = match has_perf {
-        true => Some(perf_record(HZ, arm.pid(), &data)?),
+    let mut perf = match has_perf {
+        true => Some(Other::Perf.start(HZ, arm.pid())?),
         false => None,
     };
     let sampler = Sampler::start(arm.pid(), HZ, &symbols).map_err(told)?;
     std::thread::sleep(SPAN);
     let recording = sampler.recording().map_err(told)?;
     drop(sampler);
-    let perf = perf
-        .map(|child| {
-            let _ = rustix::process::kill_process(Pid::from_child(&child), Signal::INT);
-            perf_samples(child)
-        })
-        .transpose()?;
+    let perf_has = match &mut perf {
+        Some(perf) => perf.stop()?.samples as f64,
+        None => 0.0,
+    };
     drop(load);
-    let (samples, _): (_, Repairs) = goprof::repair(&recording.stacks, &symbols);
+    let (samples, _) = goprof::repair(&recording.stacks, &symbols);
     let stacks = samples.iter().count() as f64;
     let named = goprof::to_profile(&samples, &mut symbols, meta(HZ));
     write(&bare, &without_names(named))?;
@@ -74,12 +65,12 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         ours.push(recording.samples as f64 / seconds);
         ours_stacks.push(stacks / seconds);
         opened.push(own(|| open(arm.pid()).map(drop))?);
-        if let Some(samples) = perf {
+        if let Some(perf) = &perf {
             let mut command = Command::new("perf");
             command
                 .args(["script", "-F", "comm,tid,time,ip,sym", "-i"])
-                .arg(&data);
-            script.push(samples as f64 / child(&mut command)?);
+                .arg(&perf.data);
+            script.push(perf_has / child(&mut command)?);
         }
         let mut command = go::command();
         command.args(["tool", "pprof", "-proto", "-symbolize=local", "-output"]);
@@ -147,14 +138,7 @@ fn own(act: impl Fn() -> Outcome<()>) -> Outcome<f64> {
 
 /// CPU seconds that a command and those it starts take.
 fn child(command: &mut Command) -> Outcome<f64> {
-    let clock = || {
-        let usage = procfs::process::Process::myself()
-            .and_then(|process| process.stat())
-            .or_infrastructure(|| "no clock of ours".to_owned())?;
-        let ticks = usage.cutime + usage.cstime;
-        Ok::<_, Trouble>(ticks as f64 / procfs::ticks_per_second() as f64)
-    };
-    let (begin, wall) = (clock()?, Instant::now());
+    let begin = ruler::children_cpu_time();
     let status = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -168,11 +152,5 @@ fn child(command: &mut Command) -> Outcome<f64> {
             "",
         ));
     }
-    // What takes less than a tick took less than it seemed to.
-    let ticked = clock()? - begin;
-    Ok(if ticked > 0.05 {
-        ticked
-    } else {
-        wall.elapsed().as_secs_f64()
-    })
+    Ok((ruler::children_cpu_time() - begin).as_secs_f64())
 }
