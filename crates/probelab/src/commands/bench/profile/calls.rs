@@ -122,7 +122,7 @@ impl Known {
         let truth = truth(&mut child)?;
         let looking: Vec<_> = others
             .iter()
-            .map(|other| Ok((*other, other.start(HZ, child.id())?)))
+            .map(|other| Ok((*other, other.start(HZ, child.id(), true)?)))
             .collect::<Outcome<_>>()?;
         let mut ours = Ours::record(child.id(), || {
             std::thread::sleep(SPAN);

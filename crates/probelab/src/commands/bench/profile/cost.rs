@@ -48,19 +48,15 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         .chain([Profiler::Pprof])
         .collect();
     const TRIAL: u64 = 100;
+    let calibrating = Arm::start(&store.program)?;
+    let cost = calibrating.slice(&store.load, 1, TRIAL)?.max(0.001);
+    let requests = ((TRIAL as f64 * SLICE / cost) as u64).clamp(50, 20_000);
+    drop(calibrating);
     let mut rng = fastrand::Rng::with_seed(1);
     let mut measured = Vec::new();
     for number in 1..=rounds {
         errln!("cost of a sample: round {number}/{rounds}");
-        // A store for each: the more it holds, the more its queries take.
-        let arm = Arm::start(&store.program)?;
-        let cost = arm.slice(&store.load, 1, TRIAL)?.max(0.001);
-        let requests = ((TRIAL as f64 * SLICE / cost) as u64).clamp(50, 20_000);
-        let begin = Instant::now();
-        arm.slice(&store.load, 2, requests)?;
-        let lasts = begin.elapsed();
-        // The same work for each, in random order.
-        let work = || arm.slice(&store.load, u64::from(number) + 2, requests);
+        let seed = u64::from(number);
         let with = here
             .iter()
             .flat_map(|profiler| RATES.map(|hz| Some((*profiler, hz))));
@@ -68,6 +64,13 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         rng.shuffle(&mut order);
         let mut round = Round::default();
         for which in order {
+            // A warm store for each: the more one holds, the more its queries take.
+            let arm = Arm::start(&store.program)?;
+            let begin = Instant::now();
+            arm.slice(&store.load, 2 * seed, requests)?;
+            let lasts = begin.elapsed();
+            // The same work for each, in random order.
+            let work = || arm.slice(&store.load, 2 * seed + 1, requests);
             match which {
                 None => round.alone.push(work()?),
                 Some((profiler, hz)) => {
@@ -251,9 +254,9 @@ fn by_goprof(hz: u32, pid: u32, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen
     })
 }
 
-/// From its start to its end: perf names nothing until `perf script`, bpftrace does.
+/// From its start to its end; nothing is named.
 fn by_other(other: Other, hz: u32, pid: u32, work: impl Fn() -> Outcome<f64>) -> Outcome<Seen> {
-    let mut looking = other.start(hz, pid)?;
+    let mut looking = other.start(hz, pid, false)?;
     let service = work()?;
     let seen = looking.stop()?;
     Ok(Seen {

@@ -45,8 +45,9 @@ impl Other {
         }
     }
 
-    /// Looks `hz` times a second at a process.
-    pub fn start(self, hz: u32, pid: u32) -> Outcome<Looking> {
+    /// Looks `hz` times a second at a process. Unless `names` are wanted, what was seen is counted, and named
+    /// by nobody: that can take bpftrace minutes.
+    pub fn start(self, hz: u32, pid: u32, names: bool) -> Outcome<Looking> {
         let folder = scratch()?;
         let data = folder.path().join("perf.data");
         let printed = folder.path().join("printed");
@@ -58,9 +59,13 @@ impl Other {
                 command.arg("-o").arg(&data);
                 command
             }
-            // Stacks of one process, counted in the kernel, named and printed in the end.
+            // Stacks of one process, counted in the kernel; in the end it names and prints what there is.
             Self::Bpftrace => {
-                let script = format!("profile:hz:{hz} /pid == {pid}/ {{ @[ustack] = count(); }}");
+                let (act, end) = match names {
+                    true => ("@[ustack] = count();", ""),
+                    false => ("@s[ustack] = count(); @ = count();", "END { clear(@s); }"),
+                };
+                let script = format!("profile:hz:{hz} /pid == {pid}/ {{ {act} }} {end}");
                 let mut command = Command::new("bpftrace");
                 // As many different stacks as goprof has room for.
                 command.env("BPFTRACE_MAP_KEYS_MAX", "65536");
@@ -195,11 +200,17 @@ fn samples_of_perf(said: &str) -> Option<u64> {
     before.rsplit('(').next()?.parse().ok()
 }
 
-/// The sum of a map that bpftrace has printed: `{"type": "map", "data": {"@": {STACK: COUNT, …}}}`.
+/// How many samples bpftrace has printed: `{"data": {"@": N}}`, or with names
+/// `{"data": {"@": {STACK: N, …}}}`.
 fn counts(line: &str) -> Option<u64> {
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
-    let counts = value.get("data")?.get("@")?.as_object()?.values();
-    Some(counts.filter_map(serde_json::Value::as_u64).sum())
+    let printed = value.get("data")?.get("@")?;
+    let of_stacks = |stacks: &serde_json::Map<String, serde_json::Value>| {
+        stacks.values().filter_map(serde_json::Value::as_u64).sum()
+    };
+    printed
+        .as_u64()
+        .or_else(|| printed.as_object().map(of_stacks))
 }
 
 /// From what perf script prints: a line `ADDRESS NAME` for each frame, innermost first, and an empty one
@@ -263,6 +274,7 @@ mod tests {
     fn what_bpftrace_prints_is_summed() {
         let line = r#"{"type": "map", "data": {"@": {"a+1\nb+2": 3, "c+1": 4}}}"#;
         assert_eq!(counts(line), Some(7));
+        assert_eq!(counts(r#"{"type": "map", "data": {"@": 7}}"#), Some(7));
         assert_eq!(
             counts(r#"{"type": "attached_probes", "data": {"probes": 1}}"#),
             None

@@ -35,7 +35,7 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
     errln!("naming and writing: recording for {} s", SPAN.as_secs());
     let mut symbols = goprof::for_process(arm.pid()).map_err(told)?;
     let mut perf = match has_perf {
-        true => Some(Other::Perf.start(HZ, arm.pid())?),
+        true => Some(Other::Perf.start(HZ, arm.pid(), true)?),
         false => None,
     };
     let sampler = Sampler::start(arm.pid(), HZ, &symbols).map_err(told)?;
