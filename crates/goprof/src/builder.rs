@@ -71,8 +71,18 @@ pub struct ProfileBuilder {
     meta: Meta,
     files: Vec<MappedFile>,
     places: Places,
-    /// By the places of their locations.
-    stacks: HashMap<Vec<u32>, u64>,
+    /// The places of all stacks' locations, one stack after the other.
+    steps: Vec<u32>,
+    stacks: Vec<Added>,
+}
+
+/// A stack that was added; equal ones may follow.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    /// Where it begins and ends among the steps.
+    begin: usize,
+    end: usize,
+    count: u64,
 }
 
 impl ProfileBuilder {
@@ -82,44 +92,63 @@ impl ProfileBuilder {
             meta,
             files,
             places: Places::default(),
-            stacks: HashMap::default(),
+            steps: Vec::new(),
+            stacks: Vec::new(),
         }
     }
 
     /// Adds `count` samples of a stack, leaf first. An empty stack has no place in a pprof and is
     /// ignored.
     pub fn add(&mut self, stack: Vec<Arc<Location>>, count: u64) {
+        let places: Vec<u32> = stack.into_iter().map(|at| self.place(at)).collect();
+        self.add_places(&places, count);
+    }
+
+    /// The number by which [`ProfileBuilder::add_places`] knows a location; equal ones have the same.
+    pub(crate) fn place(&mut self, location: Arc<Location>) -> u32 {
+        self.places.of(location)
+    }
+
+    /// As [`ProfileBuilder::add`], of locations that it has given a place.
+    pub(crate) fn add_places(&mut self, stack: &[u32], count: u64) {
         if !stack.is_empty() && count > 0 {
-            let stack = stack.into_iter().map(|location| self.places.of(location));
-            let total = self.stacks.entry(stack.collect()).or_default();
-            *total = total.saturating_add(count);
+            let begin = self.steps.len();
+            self.steps.extend_from_slice(stack);
+            let end = self.steps.len();
+            self.stacks.push(Added { begin, end, count });
         }
     }
 
-    pub fn finish(self) -> pprof::Profile {
+    pub fn finish(mut self) -> pprof::Profile {
         let (locations, ids) = self.places.sorted();
-        let frames = locations.iter().flat_map(|l| &l.frames);
-        let functions: BTreeSet<FunctionKey> = frames.map(function_key).collect();
-        let strings = Strings::collect(&self.files, &functions);
+        for step in &mut self.steps {
+            *step = ids[*step as usize];
+        }
+        let functions = Functions::of(&locations);
+        let strings = Strings::collect(&self.files, &functions.sorted);
 
-        let function_ids: HashMap<FunctionKey, u64> = functions.iter().copied().zip(1..).collect();
         let samples_count = value_type(&strings, "samples", "count");
         let cpu_nanos = value_type(&strings, "cpu", "nanoseconds");
 
-        let sample = self.stacks.iter().map(|(stack, count)| {
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        let steps = |stack: &Added| &self.steps[stack.begin..stack.end];
+        // Numbers are in the locations' order, so this is the order of the stacks themselves.
+        self.stacks.sort_unstable_by(|a, b| steps(a).cmp(steps(b)));
+        let equal = self.stacks.chunk_by(|a, b| steps(a) == steps(b));
+        let sample = equal.map(|equal| {
+            let counts = equal.iter().map(|stack| stack.count);
+            let count = counts.fold(0, u64::saturating_add);
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
             pprof::Sample {
-                location_id: stack.iter().map(|place| ids[*place as usize]).collect(),
+                location_id: steps(&equal[0]).iter().map(|id| u64::from(*id)).collect(),
                 value: vec![count, count.saturating_mul(self.meta.period_nanos)],
                 label: Vec::new(),
             }
         });
-        let mut sample: Vec<pprof::Sample> = sample.collect();
-        // Numbers are in the locations' order, so this is the order of the stacks themselves.
-        sample.sort_unstable_by(|a, b| a.location_id.cmp(&b.location_id));
+        let mut ids_of_frames = functions.ids.iter();
         let location = locations.iter().zip(1..).map(|(location, id)| {
-            let line = location.frames.iter().map(|frame| pprof::Line {
-                function_id: function_ids[&function_key(frame)],
+            let frames = location.frames.iter().zip(&mut ids_of_frames);
+            let line = frames.map(|(frame, function)| pprof::Line {
+                function_id: *function,
                 line: i64::from(frame.line),
                 column: 0,
             });
@@ -131,7 +160,8 @@ impl ProfileBuilder {
                 is_folded: false,
             }
         });
-        let function = functions.iter().zip(1..).map(|(key, id)| pprof::Function {
+        let function = functions.sorted.iter().zip(1..);
+        let function = function.map(|(key, id)| pprof::Function {
             id,
             name: strings.index(key.0),
             system_name: strings.index(key.0),
@@ -140,7 +170,7 @@ impl ProfileBuilder {
         });
         pprof::Profile {
             sample_type: vec![samples_count, cpu_nanos],
-            sample,
+            sample: sample.collect(),
             mapping: mappings(&self.files, &locations, &strings),
             location: location.collect(),
             function: function.collect(),
@@ -157,32 +187,26 @@ impl ProfileBuilder {
 /// Locations that were seen, each once: those of a stack are compared by a number, not by their texts.
 #[derive(Debug, Default)]
 struct Places {
-    /// In the order in which they were seen.
+    /// By place.
     all: Vec<Arc<Location>>,
-    /// Places by address in memory, of locations that `kept` keeps there.
-    by_address: HashMap<usize, u32>,
-    kept: Vec<Arc<Location>>,
     by_value: HashMap<Arc<Location>, u32>,
 }
 
 impl Places {
     fn of(&mut self, location: Arc<Location>) -> u32 {
-        let address = Arc::as_ptr(&location).addr();
-        if let Some(place) = self.by_address.get(&address) {
-            return *place;
-        }
         let next = self.all.len() as u32;
-        let place = *self.by_value.entry(Arc::clone(&location)).or_insert(next);
-        if place == next {
-            self.all.push(Arc::clone(&location));
-        }
-        self.by_address.insert(address, place);
-        self.kept.push(location);
-        place
+        let all = &mut self.all;
+        *self
+            .by_value
+            .entry(location)
+            .or_insert_with_key(|location| {
+                all.push(Arc::clone(location));
+                next
+            })
     }
 
     /// The locations, sorted, and for each place the number of its location there, from 1.
-    fn sorted(&self) -> (Vec<&Location>, Vec<u64>) {
+    fn sorted(&self) -> (Vec<&Location>, Vec<u32>) {
         let mut order: Vec<usize> = (0..self.all.len()).collect();
         order.sort_unstable_by(|a, b| self.all[*a].cmp(&self.all[*b]));
         let mut ids = vec![0; order.len()];
@@ -196,8 +220,38 @@ impl Places {
 /// Name, file, start line.
 type FunctionKey<'a> = (&'a str, &'a str, u32);
 
-fn function_key(frame: &Frame) -> FunctionKey<'_> {
-    (&frame.function, &frame.file, frame.start_line)
+/// The functions of all locations.
+struct Functions<'a> {
+    /// Each once.
+    sorted: Vec<FunctionKey<'a>>,
+    /// The number among them, from 1, of each frame of each location.
+    ids: Vec<u64>,
+}
+
+impl<'a> Functions<'a> {
+    fn of(locations: &[&'a Location]) -> Self {
+        let mut seen: HashMap<FunctionKey<'a>, usize> = HashMap::default();
+        let frames = locations.iter().flat_map(|location| &location.frames);
+        let mut ids = Vec::new();
+        for frame in frames {
+            let next = seen.len();
+            let key = (&*frame.function, &*frame.file, frame.start_line);
+            ids.push(*seen.entry(key).or_insert(next) as u64);
+        }
+        let mut sorted: Vec<_> = seen.into_iter().collect();
+        sorted.sort_unstable();
+        let mut places = vec![0; sorted.len()];
+        for ((_, first_seen), id) in sorted.iter().zip(1..) {
+            places[*first_seen] = id;
+        }
+        for id in &mut ids {
+            *id = places[*id as usize];
+        }
+        Self {
+            sorted: sorted.into_iter().map(|(key, _)| key).collect(),
+            ids,
+        }
+    }
 }
 
 fn value_type(strings: &Strings<'_>, kind: &str, unit: &str) -> pprof::ValueType {
@@ -241,7 +295,7 @@ struct Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
-    fn collect(files: &'a [MappedFile], functions: &BTreeSet<FunctionKey<'a>>) -> Strings<'a> {
+    fn collect(files: &'a [MappedFile], functions: &[FunctionKey<'a>]) -> Strings<'a> {
         let fixed = ["", "samples", "count", "cpu", "nanoseconds"];
         let mut all: BTreeSet<&str> = fixed.into_iter().collect();
         all.extend(files.iter().flat_map(|f| [f.path.as_str(), &f.build_id]));

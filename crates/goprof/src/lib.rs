@@ -51,6 +51,8 @@ mod samples;
 mod survey;
 mod symbolize;
 
+use std::sync::Arc;
+
 pub use advice::{advice, unseen};
 pub use against::Against;
 pub use builder::{Frame, Location, MappedFile, Meta, ProfileBuilder, encode};
@@ -77,8 +79,21 @@ pub use symbolize::{Stack, Symbolizer};
 /// was `runtime.goexit`, say) are not in it.
 pub fn to_profile(samples: &Samples, symbolizer: &mut Symbolizer, meta: Meta) -> pprof::Profile {
     let mut builder = ProfileBuilder::new(meta, symbolizer.mapped_files());
+    // The builder's numbers of locations, by the symbolizer's.
+    let mut places: Vec<Option<u32>> = Vec::new();
+    let mut shown = Vec::new();
     for (stack, count) in samples.iter() {
-        builder.add(symbolizer.stack(stack).locations, count);
+        shown.clear();
+        symbolizer.name(stack, &mut shown);
+        if let Some(last) = shown.iter().max() {
+            places.resize(places.len().max(*last as usize + 1), None);
+        }
+        let stack = shown.iter().map(|number| {
+            *places[*number as usize]
+                .get_or_insert_with(|| builder.place(Arc::clone(symbolizer.location(*number))))
+        });
+        let stack: Vec<u32> = stack.collect();
+        builder.add_places(&stack, count);
     }
     builder.finish()
 }

@@ -58,7 +58,9 @@ fn repaired(
     let mut samples = Samples::default();
     let mut repairs = Repairs::default();
     for (stack, &count) in stacks {
-        let mut addresses = stack.addresses.clone();
+        // With room for one more.
+        let mut addresses = Vec::with_capacity(stack.addresses.len() + 1);
+        addresses.extend_from_slice(&stack.addresses);
         match missing(stack, symbols) {
             Missing::Nothing => {}
             Missing::Caller(caller) => {

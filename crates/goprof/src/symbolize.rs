@@ -25,7 +25,10 @@ pub struct Stack {
 pub struct Symbolizer {
     mapped: Vec<Mapped>,
     kernel: Option<Arc<KernelSymbols>>,
-    cache: HashMap<Lookup, Resolved>,
+    /// By address, for each way to look it up.
+    cache: [HashMap<u64, Resolved>; WAYS],
+    /// What the cache shows, by number.
+    shown: Vec<Arc<Location>>,
 }
 
 #[derive(Debug)]
@@ -36,18 +39,36 @@ struct Mapped {
 
 /// How an address is looked up: the same one gives different frames as a leaf and as a return
 /// address, and below a panic.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Lookup {
     addr: u64,
     exact: bool,
     hide_wrapper: bool,
 }
 
-#[derive(Clone, Debug)]
+impl Lookup {
+    /// How, without the address: below [`WAYS`].
+    fn way(self) -> usize {
+        usize::from(self.exact) * 2 + usize::from(self.hide_wrapper)
+    }
+}
+
+/// In how many ways an address is looked up.
+const WAYS: usize = 4;
+
+#[derive(Clone, Copy, Debug)]
 struct Resolved {
-    /// `None` where no frame is to be shown.
-    location: Option<Arc<Location>>,
+    /// The number of its location among those shown; `None` where no frame is to be shown.
+    shown: Option<u32>,
     /// The outermost function there: it decides how its caller is looked up.
+    outermost: FuncId,
+    ends_stack: bool,
+}
+
+/// What a look-up gives.
+struct Found {
+    /// `None` where no frame is to be shown.
+    location: Option<Location>,
     outermost: FuncId,
     ends_stack: bool,
 }
@@ -77,7 +98,8 @@ impl Symbolizer {
         Symbolizer {
             mapped,
             kernel: None,
-            cache: HashMap::default(),
+            cache: Default::default(),
+            shown: Vec::new(),
         }
     }
 
@@ -175,7 +197,20 @@ impl Symbolizer {
     /// Names a stack: the leaf's PC first, then return addresses; the kernel's part before the program's,
     /// whose own begins with a PC again.
     pub fn stack(&mut self, raw: &[u64]) -> Stack {
-        let mut locations = Vec::with_capacity(raw.len());
+        let mut shown = Vec::with_capacity(raw.len());
+        let complete = self.name(raw, &mut shown);
+        let locations = shown
+            .iter()
+            .map(|number| Arc::clone(self.location(*number)));
+        Stack {
+            locations: locations.collect(),
+            complete,
+        }
+    }
+
+    /// The same by the numbers of its locations, added to `shown`; whether it is complete. The same address
+    /// has the same number in each stack, but another address may have an equal location.
+    pub(crate) fn name(&mut self, raw: &[u64], shown: &mut Vec<u32>) -> bool {
         let mut callee = FuncId::Normal;
         let mut above_kernel = true;
         for (depth, &addr) in raw.iter().enumerate() {
@@ -187,45 +222,52 @@ impl Symbolizer {
                 exact: interrupted || callee.is_injected_call(),
                 hide_wrapper: callee.hides_calling_wrapper(),
             });
-            locations.extend(resolved.location);
+            shown.extend(resolved.shown);
             if resolved.ends_stack {
-                return Stack {
-                    locations,
-                    complete: true,
-                };
+                return true;
             }
             callee = resolved.outermost;
         }
-        Stack {
-            locations,
-            complete: false,
-        }
+        false
+    }
+
+    /// By its number.
+    pub(crate) fn location(&self, number: u32) -> &Arc<Location> {
+        &self.shown[number as usize]
     }
 
     fn resolve(&mut self, lookup: Lookup) -> Resolved {
-        if let Some(found) = self.cache.get(&lookup) {
-            return found.clone();
+        if let Some(found) = self.cache[lookup.way()].get(&lookup.addr) {
+            return *found;
         }
-        let resolved = self.look_up(lookup);
-        self.cache.insert(lookup, resolved.clone());
+        let found = self.look_up(lookup);
+        let resolved = Resolved {
+            shown: found.location.map(|location| {
+                self.shown.push(Arc::new(location));
+                self.shown.len() as u32 - 1
+            }),
+            outermost: found.outermost,
+            ends_stack: found.ends_stack,
+        };
+        self.cache[lookup.way()].insert(lookup.addr, resolved);
         resolved
     }
 
-    fn look_up(&self, lookup: Lookup) -> Resolved {
-        let unnamed = |mapping| Resolved {
-            location: Some(Arc::new(Location {
+    fn look_up(&self, lookup: Lookup) -> Found {
+        let unnamed = |mapping| Found {
+            location: Some(Location {
                 address: lookup.addr.wrapping_sub(u64::from(!lookup.exact)),
                 mapping,
                 frames: Vec::new(),
-            })),
+            }),
             outermost: FuncId::Normal,
             ends_stack: false,
         };
         if is_of_kernel(lookup.addr) {
             let address = lookup.addr - u64::from(!lookup.exact);
             let name = self.kernel.as_ref().and_then(|kernel| kernel.name(address));
-            return Resolved {
-                location: Some(Arc::new(Location {
+            return Found {
+                location: Some(Location {
                     address,
                     mapping: None,
                     // As perf and the tools that draw tell the kernel's functions from others.
@@ -235,7 +277,7 @@ impl Symbolizer {
                         line: 0,
                         start_line: 0,
                     }],
-                })),
+                }),
                 outermost: FuncId::Normal,
                 ends_stack: false,
             };
@@ -265,14 +307,12 @@ impl Symbolizer {
             }
             callee_hides = hides;
         }
-        let location = (!frames.is_empty()).then(|| {
-            Arc::new(Location {
-                address: lookup.addr - back,
-                mapping: Some(index),
-                frames,
-            })
+        let location = (!frames.is_empty()).then(|| Location {
+            address: lookup.addr - back,
+            mapping: Some(index),
+            frames,
         });
-        Resolved {
+        Found {
             location,
             outermost: function.id,
             ends_stack: function.is_top_frame(),
