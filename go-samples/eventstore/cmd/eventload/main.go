@@ -60,6 +60,7 @@ func parse(args []string, stdout io.Writer) (load.Plan, error) {
 	fs.IntVar(&p.Workers, "workers", 4, "`N` requests at a time")
 	mix := fs.String("mix", "train", "train or test")
 	seconds := fs.Float64("seconds", 0, "repeat the stream, each time with later times, for `S` seconds instead of sending it once")
+	format := fs.String("format", "json", "how events are sent: json or `proto`")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		fs.SetOutput(stdout)
 		fs.Usage()
@@ -74,6 +75,10 @@ func parse(args []string, stdout io.Writer) (load.Plan, error) {
 	if p.Stream.Mix, err = load.MixNamed(*mix); err != nil {
 		return p, err
 	}
+	if *format != "json" && *format != "proto" {
+		return p, fmt.Errorf("--format is %q; it must be json or proto", *format)
+	}
+	p.Proto = *format == "proto"
 	if p.Stream.Length < 1 {
 		return p, fmt.Errorf("--requests is %d; it must be at least 1", p.Stream.Length)
 	}

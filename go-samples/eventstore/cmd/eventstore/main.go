@@ -3,6 +3,7 @@
 //
 //	eventstore serve  --addr 127.0.0.1:8080 --data DIR
 //	eventstore replay --data DIR < events.ndjson
+//	eventstore compact --data DIR
 //
 // Exit codes: 0 done, 1 failed, 2 wrong use.
 package main
@@ -20,8 +21,9 @@ import (
 )
 
 const usage = `usage:
-  eventstore serve  --data DIR [--addr 127.0.0.1:8080] [--block-events N] [--expose]
+  eventstore serve  --data DIR [--addr 127.0.0.1:8080] [--block-events N] [--compact-every D] [--decoder NAME] [--expose]
   eventstore replay --data DIR [--block-events N] [--ack] < events.ndjson
+  eventstore compact --data DIR [--block-events N]
 `
 
 // errUsage marks mistakes of the command line, which exit with 2.
@@ -50,6 +52,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		return serve(args[1:], stdout, stderr)
 	case "replay":
 		return replay(args[1:], stdin, stdout)
+	case "compact":
+		return compactFile(args[1:], stdout)
 	case "help", "-h", "--help":
 		_, err := io.WriteString(stdout, usage)
 		return err
@@ -57,11 +61,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	return fmt.Errorf("%w: there is no command %q\n%s", errUsage, args[0], usage)
 }
 
-// common holds the flags that both commands have.
+// common holds the flags that all commands have.
 type common struct {
 	fs          *flag.FlagSet
 	data        string
 	blockEvents int
+	store       *store.Store // while with runs
 }
 
 func newCommon(name string) *common {
@@ -100,7 +105,8 @@ func (c *common) with(d ingest.Durability, fn func(*ingest.Ingester) error) (tot
 		return totals, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	in, err := ingest.Open(st, c.blockEvents, d, event.NewJSON())
+	c.store = st
+	in, err := ingest.Open(st, c.blockEvents, d, event.NewStored())
 	if err != nil {
 		return totals, err
 	}

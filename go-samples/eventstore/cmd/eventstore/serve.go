@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"probelab.dev/go-samples/eventstore/internal/event"
 	"probelab.dev/go-samples/eventstore/internal/ingest"
 	"probelab.dev/go-samples/eventstore/internal/server"
 )
@@ -22,8 +23,17 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	c := newCommon("serve")
 	addr := c.fs.String("addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 picks a free one")
 	expose := c.fs.Bool("expose", false, "allow an address that other machines can reach (there is no authentication)")
+	every := c.fs.Duration("compact-every", 0, "merge small blocks each time this `long` has passed, such as 1m; 0 is never")
+	decoder := c.fs.String("decoder", "json", "`NAME` of what reads JSON: json, per-token or per-event (README.md, A pair)")
 	if err := c.parse(args, stdout); err != nil {
 		return err
+	}
+	handler, err := handlerFor(*decoder)
+	if err != nil {
+		return err
+	}
+	if *every < 0 {
+		return fmt.Errorf("%w: --compact-every is %v; it must be 0 or more", errUsage, *every)
 	}
 	if err := checkAddr(*addr, *expose); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
@@ -31,13 +41,31 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	totals, err := c.with(ingest.Always, func(in *ingest.Ingester) error {
-		return listen(ctx, *addr, server.New(in), stdout)
+		stopCompacting := c.compactEvery(*every, stderr)
+		defer stopCompacting()
+		return listen(ctx, *addr, handler(in), stdout)
 	})
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(stderr, "stopped: %d events stored, %d blocks sealed\n", totals.Events, totals.Blocks)
 	return err
+}
+
+// handlerFor returns what makes the service with a decoder of JSON.
+func handlerFor(decoder string) (func(*ingest.Ingester) http.Handler, error) {
+	with := func(newDecoder func() event.Decoder) func(*ingest.Ingester) http.Handler {
+		return func(in *ingest.Ingester) http.Handler { return server.NewWith(in, newDecoder) }
+	}
+	switch decoder {
+	case "json":
+		return server.New, nil
+	case "per-token":
+		return with(event.NewPerToken), nil
+	case "per-event":
+		return with(event.NewPerEvent), nil
+	}
+	return nil, fmt.Errorf("%w: --decoder is %q; it must be json, per-token or per-event", errUsage, decoder)
 }
 
 // checkAddr refuses to listen beyond this machine unless told to.

@@ -20,6 +20,8 @@ type Plan struct {
 	Workers int
 	// Duration, when not zero, repeats the stream for that long.
 	Duration time.Duration
+	// Proto sends events in the format of event.proto.
+	Proto bool
 }
 
 // Result is what a run did. Bytes are of request bodies, Events those that the
@@ -75,6 +77,9 @@ func (d *driver) work(ctx context.Context) {
 			return
 		}
 		req := d.Stream.Request(k)
+		if d.Proto {
+			req = req.proto()
+		}
 		d.requests.Add(1)
 		d.bytes.Add(int64(len(req.Body)))
 		if req.Events == 0 {

@@ -29,8 +29,8 @@ type Server struct {
 	decoders sync.Pool
 }
 
-// New returns a handler for POST /ingest, GET /query, GET /metrics and
-// GET /debug/pprof/.
+// New returns a handler for POST /ingest (and /ingest/proto), GET /query,
+// GET /metrics and GET /debug/pprof/.
 func New(in *ingest.Ingester) http.Handler {
 	s := &Server{in: in}
 	s.decoders.New = func() any { return event.NewJSON() }
@@ -43,7 +43,7 @@ func New(in *ingest.Ingester) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	return mux
+	return s.withProto(mux)
 }
 
 // profile is net/http/pprof's with one parameter more: hz, the samples for each

@@ -1,0 +1,12 @@
+module probelab.dev/go-samples/pushes
+
+go 1.26.0
+
+toolchain go1.26.8
+
+require github.com/grafana/pyroscope-go v1.5.0
+
+require (
+	github.com/grafana/pyroscope-go/godeltaprof v0.1.12 // indirect
+	github.com/klauspost/compress v1.20.2 // indirect
+)
