@@ -311,9 +311,14 @@ impl<'a> Strings<'a> {
     }
 }
 
-/// The profile as a gzipped pprof file. Compression level, time stamp and operating system in the
-/// gzip header are fixed, so equal profiles give equal bytes.
+/// The profile as a gzipped pprof file; equal profiles give equal bytes.
 pub fn encode(profile: &pprof::Profile) -> Vec<u8> {
+    pack(&profile.encode_to_vec())
+}
+
+/// The bytes of a pprof, gzipped. Compression level, time stamp and operating system in the gzip header
+/// are fixed, so equal bytes give equal bytes.
+pub fn pack(raw: &[u8]) -> Vec<u8> {
     // A fortieth larger than by level 6, in a quarter of the time.
     const LEVEL: Compression = Compression::new(2);
     const UNKNOWN_SYSTEM: u8 = 255;
@@ -321,8 +326,7 @@ pub fn encode(profile: &pprof::Profile) -> Vec<u8> {
         .mtime(0)
         .operating_system(UNKNOWN_SYSTEM)
         .write(Vec::new(), LEVEL);
-    let raw = profile.encode_to_vec();
-    gz.write_all(&raw)
+    gz.write_all(raw)
         .and_then(|()| gz.finish())
         .expect("writing to memory does not fail")
 }

@@ -23,6 +23,10 @@ pub enum Error {
     )]
     Rate { hz: u32, max: u32 },
     #[error(
+        "this machine has no hardware counter of CPU cycles that can be sampled, as is usual in virtual machines; sample by the CPU's clock"
+    )]
+    NoCycles,
+    #[error(
         "processes of other PID namespaces can't be told from inside a container; run it on the machine itself, or give one process"
     )]
     Namespace,
@@ -48,10 +52,26 @@ pub enum Error {
         "the profile is larger than {limit} bytes once unpacked; raise the limit if you trust its source"
     )]
     TooLarge { limit: u64 },
+    #[error(
+        "the profile would take more than {limit} bytes of memory, far more than its size; if a profiler wrote it, raise the limit"
+    )]
+    TooManyParts { limit: u64 },
     #[error("not a pprof profile: {0}; give a file written by a profiler in pprof format")]
     Proto(#[from] prost::DecodeError),
+    #[error(
+        "not a pprof profile: its field {tag} is a group, which no pprof has; give a file written by a profiler in pprof format"
+    )]
+    Group { tag: u32 },
     #[error("the profile contradicts itself: {0}; record it again")]
     Invalid(String),
+    #[error(
+        "the profile does not tell CPU time (cpu/nanoseconds, or samples/count with a period), so it can't be summed with others; record a CPU profile"
+    )]
+    NoCpuTime,
+    #[error(
+        "the profile holds negative values: it is the difference of two; give one that was recorded"
+    )]
+    Negative,
     #[error("cannot draw the flame graph: {0}")]
     FlameGraph(String),
 }

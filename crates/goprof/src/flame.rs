@@ -11,14 +11,15 @@ use crate::pprof::{Location, Profile};
 /// One line for each distinct stack: frames joined by `;`, root first, a space, and the value that
 /// Go's compiler would weigh by (the last one where there is no such value). Sorted.
 ///
-/// Names may hold `;` in shapes of generic types (`struct { X int; Y int }`): written as `,`.
+/// Names may hold `;` in shapes of generic types (`struct { X int; Y int }`): written as `,`. A name with a
+/// line break or the like is nobody's: written with `?`.
 /// Addresses without a name are written as `[file]` or as the address.
 pub fn folded(profile: &Profile) -> String {
     let locations: HashMap<u64, &Location> = profile.location.iter().map(|l| (l.id, l)).collect();
     let names: HashMap<u64, String> = profile
         .function
         .iter()
-        .map(|f| (f.id, profile.string(f.name).replace(';', ",")))
+        .map(|f| (f.id, word(profile.string(f.name))))
         .collect();
     let value_index = profile
         .pgo_value_index()
@@ -46,6 +47,16 @@ pub fn folded(profile: &Profile) -> String {
     out
 }
 
+/// A name as it can stand between `;`.
+fn word(name: &str) -> String {
+    let letter = |c: char| match c {
+        ';' => ',',
+        c if c.is_control() => '?',
+        c => c,
+    };
+    name.chars().map(letter).collect()
+}
+
 /// Names of a location, outermost first.
 fn frame_names(
     profile: &Profile,
@@ -58,7 +69,7 @@ fn frame_names(
         let file = file.rsplit('/').next().unwrap_or_default();
         return vec![match file.trim_matches(['[', ']']) {
             "" => format!("{:#x}", location.address),
-            file => format!("[{}]", file.replace(';', ",")),
+            file => format!("[{}]", word(file)),
         }];
     }
     let lines = location.line.iter().rev();
@@ -69,23 +80,29 @@ fn frame_names(
 
 /// The profile as an SVG flame graph, the same bytes for the same profile.
 pub fn flame_graph(profile: &Profile, title: &str) -> Result<String, Error> {
-    let text = folded(profile);
-    if text.is_empty() {
+    let unit = match profile.pgo_value_index() {
+        Some(i) => profile.string(profile.sample_type[i].r#type),
+        None => "units",
+    };
+    flame_graph_of(&folded(profile), title, unit)
+}
+
+/// As [`flame_graph`], of what [`folded`] wrote, or several such texts one after the other. `unit` is what
+/// its values are.
+pub fn flame_graph_of(folded: &str, title: &str, unit: &str) -> Result<String, Error> {
+    if folded.is_empty() {
         return Err(Error::FlameGraph(
             "the profile holds no samples; record it again".to_owned(),
         ));
     }
     let mut options = flamegraph::Options::default();
     options.title = title.to_owned();
-    options.count_name = match profile.pgo_value_index() {
-        Some(i) => profile.string(profile.sample_type[i].r#type).to_owned(),
-        None => "units".to_owned(),
-    };
+    options.count_name = unit.to_owned();
     // Colours by name instead of by chance.
     options.deterministic = true;
     options.hash = true;
     let mut svg = Vec::new();
-    flamegraph::from_lines(&mut options, text.lines(), &mut svg)
+    flamegraph::from_lines(&mut options, folded.lines(), &mut svg)
         .map_err(|error| Error::FlameGraph(error.to_string()))?;
     String::from_utf8(svg).map_err(|error| Error::FlameGraph(error.to_string()))
 }
@@ -153,6 +170,15 @@ main.main;main.fill;main.Put[go.shape.struct { X int, Y int }] 3
             assert!(svg.contains(name), "{name}");
         }
         assert_eq!(svg, flame_graph(&profile(), "Test").expect("again"));
+    }
+
+    #[test]
+    fn no_name_adds_a_line() {
+        let mut profile = profile();
+        let at = profile.function[0].name as usize;
+        profile.string_table[at] = "main.x\nmain.forged 99".to_owned();
+        assert_eq!(folded(&profile).lines().count(), 2, "{}", folded(&profile));
+        flame_graph(&profile, "Test").expect("it draws");
     }
 
     #[test]

@@ -8,11 +8,11 @@ use aya::{
     maps::{Array, CgroupArray, HashMap, MapError, PerCpuArray},
     programs::{
         PerfEvent, ProgramError, RawTracePoint,
-        perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
+        perf_event::{HardwareEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent},
     },
 };
 
-use crate::{Error, RawStack};
+use crate::{Error, Event, Rate, RawStack};
 
 #[path = "../../goprof-ebpf/src/shared.rs"]
 mod shared;
@@ -62,8 +62,8 @@ pub struct Counted {
 
 /// Samples until it is dropped.
 ///
-/// Each CPU's clock (`PERF_COUNT_SW_CPU_CLOCK`) ticks `hz` times a second, whatever runs there, and the
-/// BPF program counts those ticks at which what is sampled does: a sample is 1/`hz` seconds of CPU time.
+/// On each CPU an [`Event`] ticks so many times a second, whatever runs there, and the BPF program counts
+/// those ticks at which what is sampled does: a sample is 1/`hz` seconds of CPU time.
 #[derive(Debug)]
 pub struct Kernel {
     ebpf: Ebpf,
@@ -124,8 +124,9 @@ impl Kernel {
     /// Begins to sample.
     ///
     /// # Errors
-    /// [`Error::Rate`], and as for [`Kernel::load`].
-    pub fn attach(&mut self, hz: u32) -> Result<(), Error> {
+    /// [`Error::Rate`], [`Error::NoCycles`], and as for [`Kernel::load`].
+    pub fn attach(&mut self, rate: Rate) -> Result<(), Error> {
+        let Rate { event, hz } = rate;
         let max = max_rate().unwrap_or(u32::MAX);
         if hz == 0 || hz > max {
             return Err(Error::Rate { hz, max });
@@ -142,13 +143,20 @@ impl Kernel {
             Err(error) => return Err(refused(error)),
         };
         for cpu in cpus()? {
+            let config = match event {
+                Event::CpuClock => PerfEventConfig::Software(SoftwareEvent::CpuClock),
+                Event::Cycles => PerfEventConfig::Hardware(HardwareEvent::CpuCycles),
+            };
             let attached = sample.attach(
-                PerfEventConfig::Software(SoftwareEvent::CpuClock),
+                config,
                 PerfEventScope::AllProcessesOneCpu { cpu },
                 SamplePolicy::Frequency(hz.into()),
                 false,
             );
-            attached.map_err(refused)?;
+            attached.map_err(|error| match event {
+                Event::Cycles if is_no_counter(&error) => Error::NoCycles,
+                _ => refused(error),
+            })?;
         }
         Ok(())
     }
@@ -249,6 +257,16 @@ pub fn refused(error: impl std::error::Error) -> Error {
         cause = error.source();
     }
     Error::Sampler(text)
+}
+
+/// Whether the machine lacks the counter that an event needs: perf_event_open(2) has no such event, or the
+/// counter can't interrupt.
+fn is_no_counter(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustix::io::Errno;
+    let io = std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>());
+    io.filter_map(Errno::from_io_error)
+        .any(|errno| matches!(errno, Errno::NOENT | Errno::OPNOTSUPP | Errno::NODEV))
 }
 
 /// The highest frequency that the kernel allows, samples a second on each CPU.

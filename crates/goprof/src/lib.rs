@@ -8,6 +8,7 @@
 //! - [`ProfileBuilder`], [`encode`]: the pprof file, the same bytes for the same input.
 //! - [`read`], [`check`]: a pprof from anywhere, and whether Go's compiler can use it.
 //! - [`Edges`]: the calls that Go's compiler reads from it; [`advice`], [`Against`]: what would make it better.
+//! - [`Merge`], [`quantise`]: many profiles as one, of each only what the compiler reads, with rounded weights.
 //! - [`KnownCalls`]: what profilers are judged by.
 //! - [`folded`], [`flame_graph`]: the same profile as text and as a picture.
 //!
@@ -24,6 +25,7 @@ mod advice;
 mod against;
 mod builder;
 mod check;
+mod cpu_time;
 mod edges;
 mod error;
 #[cfg(feature = "sampler")]
@@ -38,8 +40,13 @@ mod known;
 #[cfg(feature = "sampler")]
 mod launch;
 mod maps;
+mod memory;
+mod merge;
 pub mod pprof;
 mod process;
+mod quantise;
+#[cfg(feature = "sampler")]
+mod rate;
 mod read;
 #[cfg(feature = "sampler")]
 mod records;
@@ -55,18 +62,22 @@ use std::sync::Arc;
 
 pub use advice::{advice, unseen};
 pub use against::Against;
-pub use builder::{Frame, Location, MappedFile, Meta, ProfileBuilder, encode};
+pub use builder::{Frame, Location, MappedFile, Meta, ProfileBuilder, encode, pack};
 pub use check::{Expect, Finding, Severity, check, check_with};
 pub use edges::{Edge, Edges, HOT};
 pub use error::Error;
-pub use flame::{flame_graph, folded};
+pub use flame::{flame_graph, flame_graph_of, folded};
 pub use kernel_symbols::KernelSymbols;
 pub use known::KnownCalls;
 #[cfg(feature = "sampler")]
 pub use launch::Held;
 pub use maps::{MapEntry, parse_maps};
+pub use merge::Merge;
 pub use process::for_process;
-pub use read::{DEFAULT_LIMIT, read, read_limited};
+pub use quantise::quantise;
+#[cfg(feature = "sampler")]
+pub use rate::{Event, Rate};
+pub use read::{DEFAULT_LIMIT, is_packed, read, read_limited, read_unpacked, unpack};
 pub use repair::{RawStack, Repairs, repair, repair_with_kernel};
 #[cfg(feature = "sampler")]
 pub use sampler::{Recording, Sampler};

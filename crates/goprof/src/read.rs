@@ -1,5 +1,6 @@
 //! Reading pprof from anywhere: limits first, then everything that later code relies on.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::Read as _;
 
@@ -7,44 +8,67 @@ use flate2::read::MultiGzDecoder;
 use prost::Message as _;
 
 use crate::Error;
+use crate::memory;
 use crate::pprof::Profile;
 
 /// Largest profile that [`read`] unpacks: 128 MiB, some hundred times a usual CPU profile.
 pub const DEFAULT_LIMIT: u64 = 128 << 20;
+
+/// Memory that a profile may take once it is decoded, for each byte that it may be long. Recorded
+/// profiles take less than ten, merged ones up to twenty, a bomb 72.
+const MEMORY: u64 = 32;
 
 /// Reads a pprof, gzipped or not.
 pub fn read(bytes: &[u8]) -> Result<Profile, Error> {
     read_limited(bytes, DEFAULT_LIMIT)
 }
 
-/// Like [`read`] with another limit on the unpacked size, in bytes.
+/// Like [`read`] with another limit on the unpacked size, in bytes. It bounds the memory that the
+/// profile takes, too.
 pub fn read_limited(bytes: &[u8], limit: u64) -> Result<Profile, Error> {
-    let too_large = || Error::TooLarge { limit };
-    let profile = if bytes.starts_with(&[0x1f, 0x8b]) {
+    read_unpacked(&unpack(bytes, limit)?, limit)
+}
+
+/// Like [`read_limited`], of what [`unpack`] returned.
+pub fn read_unpacked(raw: &[u8], limit: u64) -> Result<Profile, Error> {
+    let profile = decode(raw, limit)?;
+    validate(&profile)?;
+    Ok(profile)
+}
+
+/// The bytes of a pprof without gzip: what tells whether two are the same.
+pub fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Error> {
+    let raw: Cow<'_, [u8]> = if is_packed(bytes) {
         let mut raw = Vec::new();
         MultiGzDecoder::new(bytes)
             .take(limit.saturating_add(1))
             .read_to_end(&mut raw)
             .map_err(Error::Gzip)?;
-        if raw.len() as u64 > limit {
-            return Err(too_large());
-        }
-        decode(&raw)?
-    } else if bytes.len() as u64 > limit {
-        return Err(too_large());
+        raw.into()
     } else {
-        decode(bytes)?
+        bytes.into()
     };
-    validate(&profile)?;
-    Ok(profile)
+    if raw.len() as u64 > limit {
+        return Err(Error::TooLarge { limit });
+    }
+    Ok(raw)
 }
 
-fn decode(raw: &[u8]) -> Result<Profile, Error> {
+/// Whether a pprof is gzipped.
+pub fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+fn decode(raw: &[u8], limit: u64) -> Result<Profile, Error> {
     if raw.is_empty() {
         return Err(Error::Empty);
     }
     if raw.starts_with(b"GO PREPROFILE") {
         return Err(Error::Preprofile);
+    }
+    let limit = limit.saturating_mul(MEMORY);
+    if memory::decoded(raw)? > limit {
+        return Err(Error::TooManyParts { limit });
     }
     Ok(Profile::decode(raw)?)
 }
@@ -235,5 +259,35 @@ mod tests {
         assert!(packed.len() < 10_000, "it packs well");
         let error = read_limited(&packed, 1 << 16).expect_err("refused");
         assert!(matches!(error, Error::TooLarge { limit: 65536 }), "{error}");
+    }
+
+    /// Messages of two bytes each, which would be 72 bytes of memory and more.
+    #[test]
+    fn a_bomb_of_many_parts_is_refused_before_it_is_decoded() {
+        let bomb = [0x12, 0].repeat(50_000);
+        let error = read_limited(&bomb, bomb.len() as u64).expect_err("refused");
+        assert!(matches!(error, Error::TooManyParts { .. }), "{error}");
+        // A sample with labels, and a location with lines, all empty.
+        for (message, part) in [(0x12, 0x1a), (0x22, 0x22)] {
+            let mut within = vec![message, 0xd0, 0x0f];
+            within.extend([part, 0].repeat(1000));
+            let memory = memory::decoded(&within).expect("it is whole");
+            assert!(memory > 24 * within.len() as u64, "{memory}");
+        }
+        // A group would hide what is behind it.
+        let error = read(&[0x0b, 0x12, 0]).expect_err("refused").to_string();
+        assert!(error.contains("is a group"), "{error}");
+    }
+
+    #[test]
+    fn what_is_recorded_is_far_from_the_limit_of_memory() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../labs/610-first-pgo-build/profiles/one.pprof"
+        );
+        let raw = read(&std::fs::read(path).expect("it is there")).expect("sound");
+        let raw = raw.encode_to_vec();
+        let memory = memory::decoded(&raw).expect("sound");
+        assert!(memory < raw.len() as u64 * 10, "{memory} of {}", raw.len());
     }
 }

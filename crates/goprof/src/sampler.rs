@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fs, os::linux::fs::MetadataExt as _};
 
 use crate::{
-    Error, RawStack, Symbolizer,
+    Error, Rate, RawStack, Symbolizer,
     kernel::{Kernel, Scope, Tally, Target},
 };
 
-/// Samples one process, all its threads, until it is dropped: a sample is 1/`hz` seconds of CPU time.
+/// Samples one process, all its threads, until it is dropped.
 #[derive(Debug)]
 pub struct Sampler {
     kernel: Kernel,
@@ -35,13 +35,13 @@ impl Sampler {
     /// known too.
     ///
     /// # Errors
-    /// [`Error::Privilege`], [`Error::Rate`], [`Error::Process`] when it has ended, and
+    /// [`Error::Privilege`], [`Error::Rate`], [`Error::NoCycles`], [`Error::Process`] when it has ended, and
     /// [`Error::Sampler`] when the kernel refuses something else.
-    pub fn start(pid: u32, hz: u32, symbols: &Symbolizer) -> Result<Self, Error> {
+    pub fn start(pid: u32, rate: impl Into<Rate>, symbols: &Symbolizer) -> Result<Self, Error> {
         let target = target(pid).map_err(|source| Error::of_process(pid, source))?;
         let mut kernel = Kernel::load(&Scope::Process(target), symbols.knows_kernel())?;
         kernel.tell_code(&symbols.go_code())?;
-        kernel.attach(hz)?;
+        kernel.attach(rate.into())?;
         Ok(Self { kernel })
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error, RawStack, Repairs, Samples, Symbolizer,
+    Error, Rate, RawStack, Repairs, Samples, Symbolizer,
     files::Files,
     images::{Event, Images},
     kernel::{Counted, Kernel, Scope, Tally},
@@ -78,9 +78,9 @@ impl Survey {
     /// Begins to sample.
     ///
     /// # Errors
-    /// [`Error::Privilege`], [`Error::Rate`], [`Error::Namespace`] in a container, [`Error::ControlGroup`],
-    /// and [`Error::Sampler`] when the kernel refuses something else.
-    pub fn start(which: &Where, hz: u32) -> Result<Self, Error> {
+    /// [`Error::Privilege`], [`Error::Rate`], [`Error::NoCycles`], [`Error::Namespace`] in a container,
+    /// [`Error::ControlGroup`], and [`Error::Sampler`] when the kernel refuses something else.
+    pub fn start(which: &Where, rate: impl Into<Rate>) -> Result<Self, Error> {
         // Elsewhere processes have other numbers than the kernel tells, or none.
         let namespace = fs::read_link("/proc/self/ns/pid");
         if namespace.is_ok_and(|namespace| namespace.as_os_str() != FIRST_PID_NAMESPACE) {
@@ -106,7 +106,7 @@ impl Survey {
         };
         survey.read_running();
         survey.began = now();
-        survey.kernel.attach(hz)?;
+        survey.kernel.attach(rate.into())?;
         Ok(survey)
     }
 

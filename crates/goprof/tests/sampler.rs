@@ -5,12 +5,14 @@ mod common;
 
 use std::{
     fs,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
 use goprof::{
-    Edges, Error, Meta, RawStack, Recording, Sampler, Samples, Symbolizer, pprof::Profile,
+    Edges, Error, Event, Meta, Rate, RawStack, Recording, Sampler, Samples, Symbolizer,
+    pprof::Profile,
 };
 
 use common::known::{build, can_sample};
@@ -40,12 +42,12 @@ impl Working {
 
     /// Samples until there are `enough`.
     fn record(&self, symbols: &Symbolizer, enough: u64) -> Recording {
-        record(self.program.id(), symbols, enough)
+        record(self.program.id(), HZ, symbols, enough)
     }
 }
 
-fn record(process: u32, symbols: &Symbolizer, enough: u64) -> Recording {
-    let sampler = Sampler::start(process, HZ, symbols).expect("it samples");
+fn record(process: u32, rate: impl Into<Rate>, symbols: &Symbolizer, enough: u64) -> Recording {
+    let sampler = Sampler::start(process, rate, symbols).expect("it samples");
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         std::thread::sleep(Duration::from_millis(100));
@@ -146,7 +148,7 @@ fn callers_that_go_1_20_loses_are_counted() {
             }
         }
     };
-    let recording = record(child.id(), &symbols, 6_000);
+    let recording = record(child.id(), HZ, &symbols, 6_000);
     let _ = child.kill();
     let _ = child.wait();
     let (samples, repairs) = goprof::repair(&recording.stacks, &symbols);
@@ -238,4 +240,33 @@ fn a_rate_that_the_kernel_refuses_is_told_with_its_limit() {
             "{error:?}"
         );
     }
+}
+
+/// On a machine with the counter the calls are as right as by the clock; without, it is said.
+#[test]
+fn cycles_are_sampled_where_they_are_counted() {
+    if !can_sample() {
+        return;
+    }
+    let working = Working::start(&[]);
+    let mut symbols = working.symbols();
+    let rate = Rate {
+        event: Event::Cycles,
+        hz: HZ,
+    };
+    let has_counter = Path::new("/sys/bus/event_source/devices/cpu/events/cpu-cycles").exists()
+        || Path::new("/sys/bus/event_source/devices/armv8_pmuv3_0/events/cpu_cycles").exists();
+    if !has_counter {
+        let error = Sampler::start(working.program.id(), rate, &symbols).expect_err("no counter");
+        assert!(matches!(error, Error::NoCycles), "{error}");
+        eprintln!("skipped: no hardware counter of cycles; only its lack was tested");
+        return;
+    }
+    let recording = record(working.program.id(), rate, &symbols, 10_000);
+    let (samples, _) = goprof::repair(&recording.stacks, &symbols);
+    let right = working
+        .program
+        .truth
+        .overlap(&edges(&samples, &mut symbols));
+    assert!(right >= RIGHT, "{right}");
 }

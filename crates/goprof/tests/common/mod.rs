@@ -3,6 +3,7 @@
 
 #[cfg(feature = "sampler")]
 pub mod known;
+pub mod random;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
