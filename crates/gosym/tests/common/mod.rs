@@ -15,10 +15,14 @@ pub struct Mode {
     pub external: bool,
 }
 
+/// The checkout.
+pub fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().expect("the checkout")
+}
+
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/gosym")
-        .join(name)
+    root().join("fixtures/gosym").join(name)
 }
 
 pub fn has(tool: &str) -> bool {
@@ -52,13 +56,28 @@ pub fn go(dir: &Path, toolchain: &str, args: &[&str], envs: &[(&str, &str)]) -> 
 }
 
 pub fn build(fixture_name: &str, mode: Mode, toolchain: &str, output: &Path) {
+    build_package(&fixture(fixture_name), ".", None, mode, toolchain, output);
+}
+
+/// Builds a main package of a module, with files that an overlay adds.
+pub fn build_package(
+    module: &Path,
+    package: &str,
+    overlay: Option<&Path>,
+    mode: Mode,
+    toolchain: &str,
+    output: &Path,
+) {
     // Go 1.23 began to refuse `linkname` to runtime internals; the flag is unknown before.
     let minor = minor_version(toolchain);
     let allow_linkname = if minor >= 23 { "-checklinkname=0" } else { "" };
     let ldflags = format!("-ldflags={allow_linkname} {}", mode.ldflags);
     let mut args = vec!["build", "-o", output.to_str().expect("UTF-8"), &ldflags];
     args.extend(mode.flags);
-    args.push(".");
+    if let Some(overlay) = overlay {
+        args.extend(["-overlay", overlay.to_str().expect("UTF-8")]);
+    }
+    args.push(package);
     let arch = if mode.arch.is_empty() {
         std::env::consts::ARCH
             .replace("x86_64", "amd64")
@@ -68,10 +87,11 @@ pub fn build(fixture_name: &str, mode: Mode, toolchain: &str, output: &Path) {
     };
     let cgo = if mode.external { "1" } else { "0" };
     let envs = [("GOARCH", arch.as_str()), ("CGO_ENABLED", cgo)];
-    let out = go(&fixture(fixture_name), toolchain, &args, &envs);
+    let out = go(module, toolchain, &args, &envs);
     assert!(
         out.status.success(),
-        "go build of {fixture_name} ({}) failed:\n{}",
+        "go build of {package} in {} ({}) failed:\n{}",
+        module.display(),
         mode.name,
         String::from_utf8_lossy(&out.stderr)
     );
