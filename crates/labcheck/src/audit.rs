@@ -78,6 +78,10 @@ pub struct Program {
     pub hooks: Vec<Hook>,
     /// How often it ran.
     pub runs: u64,
+    /// Nanoseconds that it ran in all.
+    pub run_nanos: u64,
+    /// When it was loaded: nanoseconds of CLOCK_BOOTTIME.
+    pub loaded_at: u64,
     /// Ids of its maps.
     pub map_ids: Vec<u32>,
     /// Bytes of translated code.
@@ -85,15 +89,21 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program that a library loads only to learn what the kernel can do. They are small, and
-    /// have no name but for the ones that try whether a name is allowed. A learner's program has
-    /// its function's name, and may be as small while it is being written.
+    /// A program that a library loads only to learn what the kernel can do, some with a map. They are
+    /// small, and have no name but for a few; a learner's program has its function's name, and may be as
+    /// small while it is being written.
     fn is_feature_probe(&self) -> bool {
         self.hooks.is_empty()
             && self.runs == 0
-            && self.map_ids.is_empty()
             && self.size <= 64
-            && ["", "aya_name_check", "libbpf_nametest"].contains(&self.name.as_str())
+            && [
+                "",
+                "aya_name_check",
+                "libbpf_nametest",
+                // libbpf's, whether it may mark arguments as contexts.
+                "det_arg_ctx",
+            ]
+            .contains(&self.name.as_str())
     }
 }
 
@@ -204,6 +214,8 @@ impl Audit {
                     kind: ProgramType(info.type_),
                     hooks: hooks.remove(&id).unwrap_or_default(),
                     runs: info.run_cnt,
+                    run_nanos: info.run_time_ns,
+                    loaded_at: info.load_time,
                     map_ids,
                     size: info.xlated_prog_len,
                 })

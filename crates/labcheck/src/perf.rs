@@ -48,7 +48,8 @@ impl Ring {
             .observe_cgroup(cgroup)
             .one_cpu(cpu as usize)
             .bpf_event(true)
-            .wakeup_events(1)
+            // Bytes. A number of events would be one of samples, and there are none.
+            .wakeup_watermark(1)
             .enabled(true)
             .build()?
             .sampled(LOADS)?;

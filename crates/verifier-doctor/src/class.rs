@@ -91,6 +91,8 @@ classes! {
     GplOnlyHelper = "gpl-only-helper", "a helper is called that only GPL-compatible programs may use";
     /// `invalid func unknown#9999`
     UnknownFunction = "unknown-function", "a function is called that this kernel does not have";
+    /// `BPF_STX uses reserved fields` before Linux 5.12, `BPF_ATOMIC uses invalid atomic opcode 60` since
+    UnknownInstruction = "unknown-instruction", "an instruction is used that this kernel does not have";
     /// `<invalid CO-RE relocation>`
     CoreRelocation = "core-relocation", "the program asks for a type or field that this kernel does not have";
     /// `invalid bpf_context access off=200 size=4`

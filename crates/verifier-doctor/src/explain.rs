@@ -183,6 +183,11 @@ impl Class {
                  the kernel is older than the helper, or the call was meant for a function that \
                  the linker did not find."
             }
+            Self::UnknownInstruction => {
+                "BPF's instructions have grown in number: before Linux 5.12 an atomic addition could \
+                 not give the old value back, nor was there an atomic exchange or comparison. The \
+                 compiler chose an instruction that this kernel does not know."
+            }
             Self::CoreRelocation => {
                 "The program was compiled against the type descriptions of one kernel and is \
                  loaded into another. The loader looks up every field that it uses in the types \
@@ -290,6 +295,9 @@ impl Class {
             }
             Self::UnknownFunction => {
                 "check the spelling, and from which kernel on the helper exists."
+            }
+            Self::UnknownInstruction => {
+                "do without what the instruction gives: in C, don't use the result of `__sync_fetch_and_add`, or compile with `-mcpu=v1` or `v2`; else say in the lab's `needs` which kernel it takes."
             }
             Self::CoreRelocation => {
                 "guard the use with bpf_core_field_exists(), or read the field under the name that this kernel has."
