@@ -1,0 +1,3 @@
+module probelab.dev/labs/overhead/busy
+
+go 1.26
