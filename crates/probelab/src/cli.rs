@@ -1,9 +1,13 @@
 //! The command line.
 
+mod pgo;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use course::Arch;
+
+pub use pgo::{Pgo, Pull, Push, Remote, Serve, Token};
 
 const EXITS: &str = "Exit status: 0 passed or done · 1 a check failed · 2 the command can't be carried out as given \
 · 3 the machine or Probelab is at fault (points unchanged)";
@@ -72,7 +76,7 @@ pub enum Command {
     },
     /// Records where a Go program spends its CPU time, from the kernel's side, for `go build -pgo`.
     Profile(Profile),
-    /// Profiles for Go's profile-guided optimisation.
+    /// Profiles for Go's profile-guided optimisation: judged, kept, given to builds.
     Pgo {
         #[command(subcommand)]
         command: Pgo,
@@ -209,6 +213,9 @@ pub struct Profile {
     /// Samples for each second of CPU time.
     #[arg(long, default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..))]
     pub hz: u32,
+    /// What ticks: the CPU's clock, or its cycles where the machine has a counter of these.
+    #[arg(long, value_enum, default_value_t)]
+    pub event: Event,
     /// The profile: gzipped pprof. By default cpu.pprof, if there is no such file yet. With --all and
     /// --cgroup a folder for many, by default `profiles`.
     #[arg(long, short, value_name = "FILE")]
@@ -218,22 +225,25 @@ pub struct Profile {
     pub flamegraph: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Pgo {
-    /// Whether Go's compiler can use a profile, what it would take from it, and what to mend. Exit status
-    /// 1 when it can't.
-    Check {
-        /// In pprof format.
-        profile: PathBuf,
-        /// A Go program, built from the source of today: are the functions of the profile in it?
-        #[arg(long, value_name = "FILE")]
-        program: Option<PathBuf>,
-        /// How many of the heaviest calls to show.
-        #[arg(long, default_value_t = 5, value_name = "N")]
-        calls: usize,
-        #[arg(long, value_enum, default_value_t)]
-        format: ListFormat,
-    },
+/// See [`goprof::Event`].
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum Event {
+    #[default]
+    CpuClock,
+    Cycles,
+}
+
+impl Profile {
+    /// When samples are taken.
+    pub fn rate(&self) -> goprof::Rate {
+        goprof::Rate {
+            event: match self.event {
+                Event::CpuClock => goprof::Event::CpuClock,
+                Event::Cycles => goprof::Event::Cycles,
+            },
+            hz: self.hz,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

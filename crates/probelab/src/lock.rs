@@ -23,7 +23,7 @@ impl Lock {
             .or_infrastructure(|| format!("cannot make {}", file.display()))?;
         match lock.try_lock() {
             Ok(()) => return Ok(Self(lock)),
-            Err(TryLockError::WouldBlock) => errln!("waiting for {held_by} to end …"),
+            Err(TryLockError::WouldBlock) => errln!("{}", notice(held_by)),
             // The system's reason comes with the attempt below.
             Err(TryLockError::Error(_)) => {}
         }
@@ -33,11 +33,28 @@ impl Lock {
     }
 }
 
+/// Said while another has the lock.
+fn notice(held_by: &str) -> String {
+    format!("waiting for {held_by} to end …")
+}
+
+/// Whether a line of output is such a notice: it tells of others on the machine, not of what was asked for.
+pub fn is_notice(line: &str) -> bool {
+    line.strip_prefix("waiting for ")
+        .is_some_and(|rest| rest.ends_with(" to end …"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+
+    #[test]
+    fn notices_are_known_as_such() {
+        assert!(is_notice(&notice("another build")));
+        assert!(!is_notice("waiting for the program to say `ready`"));
+    }
 
     #[test]
     fn one_at_a_time() {

@@ -24,7 +24,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// musl's own allocator takes half of the time in which a profile is named and written.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
+    // Between fork and exec memory may be asked for, while another thread of the parent held the lock.
+    // SAFETY: there is one thread, and nothing of the allocator is in use by it.
+    unsafe { dlmalloc::enable_alloc_after_fork() };
     vm::guest();
     let args: Vec<_> = std::env::args_os().collect();
     if let Some(exit) = link::called(&args).or_else(|| labcheck::internal_command(&args)) {

@@ -12,6 +12,7 @@ mod next;
 mod pgo;
 mod profile;
 mod reset;
+mod samples;
 mod start;
 mod test;
 pub mod tour;

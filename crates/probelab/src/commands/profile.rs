@@ -3,7 +3,7 @@
 mod live;
 mod many;
 mod one;
-mod output;
+pub mod output;
 mod running;
 
 use std::{
@@ -51,6 +51,7 @@ fn told(error: Error) -> Trouble {
         Error::Process { .. }
         | Error::NoGoCode { .. }
         | Error::Rate { .. }
+        | Error::NoCycles
         | Error::Namespace
         | Error::ControlGroup { .. } => Trouble::usage(message, ""),
         _ => Trouble::infrastructure(message, ""),
@@ -58,7 +59,7 @@ fn told(error: Error) -> Trouble {
 }
 
 /// Set by Ctrl-C, or a request to end.
-fn interrupted() -> Outcome<Arc<AtomicBool>> {
+pub fn interrupted() -> Outcome<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&flag))

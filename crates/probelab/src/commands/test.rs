@@ -59,7 +59,7 @@ const PHASES: [Phase; 17] = [
     },
     Phase {
         name: "go-tests",
-        command: "cd go-samples/eventstore && go test ./...",
+        command: "for module in go-samples/*/; do (cd \"$module\" && go test ./...); done",
     },
     Phase {
         name: "verify",

@@ -153,6 +153,8 @@ pub fn assert_screen(name: &str, text: &str, checkout: &Checkout) {
     settings.add_filter(r"--seed \d+", "--seed SEED");
     settings.add_filter(r"process \d+", "process PID");
     settings.add_filter(r"\d{8}T\d{6}(\.\d+)?Z?", "TIME");
+    settings.add_filter(r"pgo_[0-9a-f]{48}", "pgo_TOKEN");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME");
     settings.add_filter(r"we made \d+ openat calls", "we made N openat calls");
     settings.add_filter(r"/\S+/registry/src/[^/]+/", "REGISTRY/");
     settings.bind(|| insta::assert_snapshot!(name, text));

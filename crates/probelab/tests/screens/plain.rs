@@ -33,6 +33,7 @@ pub const TESTS: &[Test] = &[
     ("outside_a_checkout", Need::Nothing, outside_a_checkout),
     ("unknown_bench", Need::Nothing, unknown_bench),
     ("pgo_check", Need::Nothing, pgo_check),
+    ("pgo_store", Need::Nothing, pgo_store),
     ("profile_of_nothing", Need::Nothing, profile_of_nothing),
     (
         "a_reader_that_goes_changes_nothing",
@@ -59,6 +60,40 @@ fn pgo_check() {
         text += &checkout.lab(&["pgo", "check", other]);
     }
     assert_screen("pgo_check", &text, &checkout);
+}
+
+/// The profile store: its commands, and what is told where one can't be carried out.
+fn pgo_store() {
+    let checkout = Checkout::new();
+    let lab = |line: &str| checkout.lab(&line.split(' ').collect::<Vec<_>>());
+    let mut text = String::new();
+    for line in [
+        "pgo serve --help",
+        "pgo push --help",
+        "pgo pull --help",
+        "pgo serve --listen 0.0.0.0:0",
+        "pgo serve --window 1",
+        "pgo serve --fetch checkout",
+        "pgo serve --fetch checkout=https://10.0.0.7",
+        "pgo push --service shop",
+        "pgo push missing --service shop",
+        "pgo push course.toml --service ../shop",
+        // Nobody listens on port 1.
+        "pgo push course.toml --service shop --server http://127.0.0.1:1",
+        "pgo pull --service shop --server https://127.0.0.1:1",
+        "pgo pull --service shop --output nowhere/default.pgo",
+        "pgo token list",
+        "pgo token add ci --scopes push,pull --data store",
+        "pgo token add ci --scopes push --data store",
+        "pgo token add me --scopes root --data store",
+        "pgo token list --data store",
+        "pgo token remove ci --data store",
+        "pgo token remove ci --data store",
+    ] {
+        text += &lab(line);
+    }
+    assert!(!checkout.root().join("default.pgo").exists());
+    assert_screen("pgo_store", &text, &checkout);
 }
 
 /// What can't be profiled, each told before anything is recorded or written.

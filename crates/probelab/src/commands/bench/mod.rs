@@ -87,7 +87,7 @@ impl Measured {
 
 type Bench = fn(&Site, u32) -> Outcome<Measured>;
 
-const ALL: [(&str, &str, Bench); 7] = [
+const ALL: [(&str, &str, Bench); 8] = [
     (
         "edit",
         "from saving a one-line BPF edit to the verdict, beside the usual build of aya's template",
@@ -108,6 +108,11 @@ const ALL: [(&str, &str, Bench); 7] = [
         "profile-speed",
         "how quickly samples are named and written; beside perf script and go tool pprof",
         profile::speed,
+    ),
+    (
+        "profile-large",
+        "a program of more than 100 MB: how long it takes to open, and the memory to profile it",
+        profile::large,
     ),
     (
         "profile-gain",

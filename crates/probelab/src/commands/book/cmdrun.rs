@@ -14,6 +14,7 @@ use similar::TextDiff;
 
 use super::page::{Fault, Page};
 use crate::{
+    lock,
     site::Site,
     trouble::{Exit, OrTrouble as _, Outcome},
 };
@@ -117,10 +118,12 @@ fn judge(old: &str, fresh: &Ran, mode: Mode) -> Result<Option<String>, String> {
     ))
 }
 
-/// Without colours and blanks at line ends, and with exactly one line end at the end.
+/// Without colours, blanks at line ends and what is said while others build, and with exactly one line end
+/// at the end.
 fn normal(output: &str) -> String {
     let text = console::strip_ansi_codes(output);
-    let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
+    let lines = text.trim_end().lines().map(str::trim_end);
+    let lines: Vec<&str> = lines.filter(|line| !lock::is_notice(line)).collect();
     if lines.is_empty() {
         String::new()
     } else {
@@ -208,6 +211,7 @@ mod tests {
             ("pass\n", "pass\n"),
             ("pass\n", "\u{1b}[32mpass\u{1b}[0m\n"),
             ("pass  \n", "pass\n\n"),
+            ("pass\n", "waiting for another build to end …\npass\n"),
             ("", ""),
         ] {
             for mode in [Mode::Compare, Mode::Write] {

@@ -24,7 +24,7 @@ const FOLDER: &str = "profiles";
 pub fn run(options: &Options, which: &Where) -> Outcome {
     let folder = folder_of_output(options)?;
     let interrupted = interrupted()?;
-    let mut survey = Survey::start(which, options.hz).map_err(told)?;
+    let mut survey = Survey::start(which, options.rate()).map_err(told)?;
     make(&folder)?;
     let (clock, began) = (Instant::now(), SystemTime::now());
     let limit = Duration::from_secs(options.seconds.unwrap_or(SECONDS));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use goprof::{KernelSymbols, Meta, Recording, Sampler, Samples, Symbolizer};
+use pgo::ruler;
 
 use super::{LOOK, SECONDS, interrupted, live, output::File, overview, running::Target, told};
 use crate::{
@@ -17,6 +18,11 @@ use crate::{
 
 /// Without --output; not written over.
 const OUTPUT: &str = "cpu.pprof";
+
+/// Fewer samples say little about how many were missed: their number deviates by 5 % by chance.
+const FEW: u64 = 400;
+/// A share of the CPU time so small that it is told.
+const MISSED: f64 = 0.85;
 
 /// Runs the command.
 pub fn run(options: &Options) -> Outcome {
@@ -50,7 +56,8 @@ pub fn run(options: &Options) -> Outcome {
         None => symbols,
     };
     let mut symbols = goprof::for_process(pid).map(with_kernel).map_err(told)?;
-    let sampler = Sampler::start(pid, options.hz, &symbols).map_err(told)?;
+    let sampler = Sampler::start(pid, options.rate(), &symbols).map_err(told)?;
+    let used_before = ruler::cpu_time(pid);
     let begin = (Instant::now(), SystemTime::now());
     let mut running = target.go()?;
 
@@ -81,6 +88,11 @@ pub fn run(options: &Options) -> Outcome {
     // program that it was: of another one the map would be wrong.
     let now = goprof::for_process(pid);
     let recording = sampler.recording().map_err(told)?;
+    let used = match (used_before, ruler::cpu_time(pid)) {
+        (Ok(before), Ok(now)) => now.checked_sub(before),
+        // It has ended.
+        _ => None,
+    };
     drop(sampler);
     if let (Ok(now), 0) = (now, recording.execs) {
         symbols = with_kernel(now);
@@ -92,6 +104,7 @@ pub fn run(options: &Options) -> Outcome {
         recording: &recording,
         repairs,
         cut: cut(&samples, &mut symbols),
+        used,
         lasted,
         hz: options.hz,
     };
@@ -145,6 +158,8 @@ struct Summary<'a> {
     recording: &'a Recording,
     repairs: goprof::Repairs,
     cut: u64,
+    /// CPU time of the process, by its own clock; `None` when it has ended.
+    used: Option<Duration>,
     lasted: Duration,
     hz: u32,
 }
@@ -178,6 +193,12 @@ impl Summary<'_> {
             ),
         ];
         overview(recording.samples, self.lasted, self.hz, " with it", &shares);
+        if let Some(told) = self
+            .used
+            .and_then(|used| missed(recording.samples, self.hz, used))
+        {
+            outln!("{told}");
+        }
         if recording.execs > 0 {
             outln!(
                 "the process became another program (execve) while it was recorded; {} samples of that are left out",
@@ -187,5 +208,30 @@ impl Summary<'_> {
         if ended_early {
             outln!("the process ended before the time was over");
         }
+    }
+}
+
+/// What to say where samples stand for much less than the CPU time that the process has used.
+fn missed(samples: u64, hz: u32, used: Duration) -> Option<String> {
+    let (seen, used) = (samples as f64 / f64::from(hz), used.as_secs_f64());
+    (samples >= FEW && seen < used * MISSED).then(|| {
+        format!(
+            "the samples stand for {seen:.1} of the {used:.1} s of CPU time that it used: the timer misses part of what threads take that run for a moment only"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_large_part_that_was_missed_is_told() {
+        let used = Duration::from_secs(10);
+        let told = missed(700, 100, used).expect("three tenths are missing");
+        assert!(told.contains("7.0 of the 10.0 s"), "{told}");
+        assert_eq!(missed(950, 100, used), None);
+        // By chance, of so few.
+        assert_eq!(missed(70, 10, used), None);
     }
 }

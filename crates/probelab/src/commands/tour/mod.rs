@@ -1,9 +1,7 @@
 //! `lab tour`: the course's whole path in under five minutes. A lab is graded, a Go service is
 //! sampled from the kernel, and the profile is built in and judged.
 
-pub mod arms;
 pub mod sample;
-pub mod store;
 
 use std::{
     fs,
@@ -20,6 +18,10 @@ use pgo::{decisions::Change, ruler};
 use crate::{
     build::go,
     check::{self, Job},
+    commands::samples::{
+        EVENT_STORE,
+        arms::{self, Arm},
+    },
     report::{Word, human},
     site::Site,
     trouble::{Exit, OrTrouble as _, Outcome, Trouble},
@@ -67,11 +69,9 @@ pub fn run(site: &Site) -> Outcome {
     let store = folder.join("eventstore-off");
     let load = folder.join("eventload");
     let without = spinning("building it without a profile", || {
-        store::build(site, "./cmd/eventstore", &store, None)
+        EVENT_STORE.build(site, &store, None)
     })?;
-    spinning("building its load", || {
-        store::build(site, "./cmd/eventload", &load, None)
-    })?;
+    spinning("building its load", || EVENT_STORE.build_load(site, &load))?;
     let profile = profile(&store, &load)?;
     let path = folder.join(sample::PROFILE);
     fs::write(&path, &profile)
@@ -82,7 +82,7 @@ pub fn run(site: &Site) -> Outcome {
     let optimised = folder.join("eventstore-pgo");
     let with = spinning(
         "building it again with the profile (everything, std included)",
-        || store::build(site, "./cmd/eventstore", &optimised, Some(&path)),
+        || EVENT_STORE.build(site, &optimised, Some(&path)),
     )?;
 
     heading(
@@ -232,9 +232,9 @@ fn show(change: &Change) {
 /// Measures the builds against each other and says what that shows.
 fn measure(store: &Path, optimised: &Path, load: &Path) -> Outcome<()> {
     let arms = [
-        arms::Arm::start(store)?,
-        arms::Arm::start(optimised)?,
-        arms::Arm::start(store)?,
+        Arm::start(EVENT_STORE, store)?,
+        Arm::start(EVENT_STORE, optimised)?,
+        Arm::start(EVENT_STORE, store)?,
     ];
     let bar = ProgressBar::new(SPAN.as_secs()).with_style(
         ProgressStyle::with_template("   {bar:40} {pos}/{len} s")

@@ -12,10 +12,10 @@ use std::{
 use goprof::{Edges, KnownCalls, Samples};
 
 use super::{
-    HZ, Load, Ours, Part, Row, Store, build, count, fetch, others::Other, read, scratch, told,
+    HZ, Load, Ours, Part, Row, Service, build, count, fetch, others::Other, read, scratch, told,
 };
 use crate::{
-    commands::tour::arms::Arm,
+    commands::samples::{MARKDOWN, ORCHESTRATOR, arms::Arm},
     site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
@@ -30,7 +30,7 @@ const KNOWN: [&str; 3] = [
 const SPAN: Duration = Duration::from_secs(20);
 
 /// Measures both.
-pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
+pub fn rows(site: &Site, store: &Service, rounds: u32) -> Outcome<Part> {
     let folder = scratch()?;
     for file in KNOWN {
         let name = Path::new(file).file_name().unwrap_or_default();
@@ -45,12 +45,6 @@ pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
     for round in 1..=rounds {
         errln!("calls of known weight: round {round}/{rounds}");
         known.round(&program, &others, &mut rng)?;
-    }
-    let mut service = Service::default();
-    let arm = Arm::start(&store.program)?;
-    for round in 1..=rounds {
-        errln!("calls of the event store: round {round}/{rounds}");
-        service.round(&arm, &store.load, &mut rng)?;
     }
     let all = Row::paired(
         "known calls, beside frame pointers alone".into(),
@@ -73,18 +67,6 @@ pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
         &known.thinned,
         &known.theirs,
     )?;
-    let both = Row::paired(
-        "event store, with runtime/pprof, beside it with itself".into(),
-        "overlap",
-        &service.ours_with_theirs,
-        &service.theirs_with_theirs,
-    )?;
-    let own = Row::paired(
-        "the same, without calls inside the runtime".into(),
-        "overlap",
-        &service.ours_outside_runtime,
-        &service.theirs_outside_runtime,
-    )?;
     let sentence = format!(
         "{:.1} % of the weight of calls is where it truly is ({:.0} samples a round), {:.1} % by frame pointers alone.",
         all.ours * 100.0,
@@ -92,7 +74,14 @@ pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
         all.peer * 100.0,
     );
     rows.insert(0, all);
-    rows.extend([equal, both, own]);
+    rows.push(equal);
+    let others = [
+        Service::build(site, MARKDOWN)?,
+        Service::build(site, ORCHESTRATOR)?,
+    ];
+    for service in [store].into_iter().chain(&others) {
+        rows.extend(of_service(service, rounds, &mut rng)?);
+    }
     Ok((rows, sentence))
 }
 
@@ -156,17 +145,42 @@ impl Known {
     }
 }
 
-/// Of the event store: overlap of calls with runtime/pprof's of the same time, and of these with
+/// Of a service.
+fn of_service(service: &Service, rounds: u32, rng: &mut fastrand::Rng) -> Outcome<[Row; 2]> {
+    let name = service.sample.name;
+    let mut overlaps = Overlaps::default();
+    let arm = Arm::start(service.sample, &service.program)?;
+    for round in 1..=rounds {
+        errln!("calls of the {name} service: round {round}/{rounds}");
+        overlaps.round(&arm, &service.load, rng)?;
+    }
+    Ok([
+        Row::paired(
+            format!("{name}, with runtime/pprof, beside it with itself"),
+            "overlap",
+            &overlaps.ours_with_theirs,
+            &overlaps.theirs_with_theirs,
+        )?,
+        Row::paired(
+            "the same, without calls inside the runtime".into(),
+            "overlap",
+            &overlaps.ours_outside_runtime,
+            &overlaps.theirs_outside_runtime,
+        )?,
+    ])
+}
+
+/// Of a service: overlap of calls with runtime/pprof's of the same time, and of these with
 /// those of the time before, with as many samples each.
 #[derive(Default)]
-struct Service {
+struct Overlaps {
     ours_with_theirs: Vec<f64>,
     theirs_with_theirs: Vec<f64>,
     ours_outside_runtime: Vec<f64>,
     theirs_outside_runtime: Vec<f64>,
 }
 
-impl Service {
+impl Overlaps {
     fn round(&mut self, arm: &Arm, load: &Path, rng: &mut fastrand::Rng) -> Outcome<()> {
         let seconds = SPAN.as_secs();
         // Longer than two recordings.

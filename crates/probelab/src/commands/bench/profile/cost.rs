@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use goprof::{Edges, Sampler};
 use pgo::ruler;
 
-use super::{Part, Row, Store, count, get, meta, others::Other, read, told};
+use super::{Part, Row, Service, count, get, meta, others::Other, read, told};
 use crate::{
-    commands::tour::arms::Arm,
+    commands::samples::{EVENT_STORE, arms::Arm},
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
 
@@ -40,7 +40,7 @@ impl Profiler {
 }
 
 /// Measures all that are here.
-pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
+pub fn rows(store: &Service, rounds: u32) -> Outcome<Part> {
     let others = Other::here().into_iter().map(Profiler::Other);
     let here: Vec<Profiler> = [Profiler::Goprof]
         .into_iter()
@@ -48,7 +48,7 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         .chain([Profiler::Pprof])
         .collect();
     const TRIAL: u64 = 100;
-    let calibrating = Arm::start(&store.program)?;
+    let calibrating = Arm::start(EVENT_STORE, &store.program)?;
     let cost = calibrating.slice(&store.load, 1, TRIAL)?.max(0.001);
     let requests = ((TRIAL as f64 * SLICE / cost) as u64).clamp(50, 20_000);
     drop(calibrating);
@@ -65,7 +65,7 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
         let mut round = Round::default();
         for which in order {
             // A warm store for each: the more one holds, the more its queries take.
-            let arm = Arm::start(&store.program)?;
+            let arm = Arm::start(EVENT_STORE, &store.program)?;
             let begin = Instant::now();
             arm.slice(&store.load, 2 * seed, requests)?;
             let lasts = begin.elapsed();

@@ -11,11 +11,11 @@ use std::{
 use goprof::{Edges, pprof::Profile};
 use pgo::decisions::Decision;
 
-use super::{Load, Ours, Part, Row, Store, fetch, meta};
+use super::{Load, Ours, Part, Row, Service, fetch, meta};
 use crate::{
-    commands::tour::{
+    commands::samples::{
+        EVENT_STORE,
         arms::{self, Arm},
-        store,
     },
     site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
@@ -29,7 +29,7 @@ const COMPARED: Duration = Duration::from_secs(30);
 const GENERATIONS: usize = 5;
 
 /// Measures both.
-pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
+pub fn rows(site: &Site, store: &Service, rounds: u32) -> Outcome<Part> {
     errln!(
         "what a build gains: recording by both for {} s",
         RECORDED.as_secs()
@@ -59,11 +59,11 @@ pub fn rows(site: &Site, store: &Store, rounds: u32) -> Outcome<Part> {
         COMPARED.as_secs() * u64::from(rounds)
     );
     let arms = [
-        Arm::start(&store.program)?,
-        Arm::start(&by_ours.program)?,
-        Arm::start(&by_theirs.program)?,
-        Arm::start(&program)?,
-        Arm::start(&store.program)?,
+        Arm::start(EVENT_STORE, &store.program)?,
+        Arm::start(EVENT_STORE, &by_ours.program)?,
+        Arm::start(EVENT_STORE, &by_theirs.program)?,
+        Arm::start(EVENT_STORE, &program)?,
+        Arm::start(EVENT_STORE, &store.program)?,
     ];
     let span = COMPARED * rounds;
     let compared = arms::compare(&arms, &store.load, span, 1, |_| {})?;
@@ -113,7 +113,7 @@ fn shared(edges: &Edges, others: &Edges) -> f64 {
 
 /// A recording of a store at its training load; by runtime/pprof at the same time if that is wanted.
 fn record(program: &Path, load: &Path, both: bool) -> Outcome<(Profile, Option<Profile>)> {
-    let arm = Arm::start(program)?;
+    let arm = Arm::start(EVENT_STORE, program)?;
     let work = Load::start(load, arm.address(), RECORDED.as_secs() + 10)?;
     std::thread::sleep(Duration::from_secs(2));
     let mut theirs = None;
@@ -139,12 +139,12 @@ struct Built {
 }
 
 impl Built {
-    fn with(site: &Site, store: &Store, name: &str, profile: &Profile) -> Outcome<Self> {
+    fn with(site: &Site, store: &Service, name: &str, profile: &Profile) -> Outcome<Self> {
         let folder = store.folder.path();
         let (program, path) = (folder.join(name), folder.join(format!("{name}.pprof")));
         fs::write(&path, goprof::encode(profile))
             .or_infrastructure(|| "cannot write a profile".to_owned())?;
-        let decisions = store::build(site, "./cmd/eventstore", &program, Some(&path))?;
+        let decisions = EVENT_STORE.build(site, &program, Some(&path))?;
         Ok(Self { program, decisions })
     }
 }

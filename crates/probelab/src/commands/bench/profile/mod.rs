@@ -4,6 +4,7 @@
 mod calls;
 mod cost;
 mod gain;
+mod large;
 mod others;
 mod speed;
 
@@ -22,7 +23,7 @@ use pgo::decisions::Decision;
 use super::{Measured, Row};
 use crate::{
     build::go,
-    commands::tour::store,
+    commands::samples::{EVENT_STORE, Sample},
     site::Site,
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
@@ -32,39 +33,47 @@ const HZ: u32 = 1_997;
 
 /// Whether callers are right.
 pub fn calls(site: &Site, rounds: u32) -> Outcome<Measured> {
-    let store = Store::build(site)?;
+    let store = Service::build(site, EVENT_STORE)?;
     let (rows, sentence) = calls::rows(site, &store, rounds)?;
     Ok(Measured::new("profile-calls", rows, sentence))
 }
 
 /// What a sample costs.
 pub fn cost(site: &Site, rounds: u32) -> Outcome<Measured> {
-    let store = Store::build(site)?;
+    let store = Service::build(site, EVENT_STORE)?;
     let (rows, sentence) = cost::rows(&store, rounds)?;
     Ok(Measured::new("profile-cost", rows, sentence))
 }
 
 /// How quickly a profile is named and written.
 pub fn speed(site: &Site, rounds: u32) -> Outcome<Measured> {
-    let store = Store::build(site)?;
+    let store = Service::build(site, EVENT_STORE)?;
     let (rows, sentence) = speed::rows(&store, rounds)?;
     Ok(Measured::new("profile-speed", rows, sentence))
 }
 
+/// A large program: opened, and profiled.
+pub fn large(site: &Site, rounds: u32) -> Outcome<Measured> {
+    let store = Service::build(site, EVENT_STORE)?;
+    let (rows, sentence) = large::rows(site, &store, rounds)?;
+    Ok(Measured::new("profile-large", rows, sentence))
+}
+
 /// What a build gains from a profile.
 pub fn gain(site: &Site, rounds: u32) -> Outcome<Measured> {
-    let store = Store::build(site)?;
+    let store = Service::build(site, EVENT_STORE)?;
     let (rows, sentence) = gain::rows(site, &store, rounds)?;
     Ok(Measured::new("profile-gain", rows, sentence))
 }
 
 /// All of them.
 pub fn all(site: &Site, rounds: u32) -> Outcome<Measured> {
-    let store = Store::build(site)?;
+    let store = Service::build(site, EVENT_STORE)?;
     let parts = [
         calls::rows(site, &store, rounds)?,
         cost::rows(&store, rounds)?,
         speed::rows(&store, rounds)?,
+        large::rows(site, &store, rounds)?,
         gain::rows(site, &store, rounds)?,
     ];
     let (rows, sentences): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
@@ -75,22 +84,24 @@ pub fn all(site: &Site, rounds: u32) -> Outcome<Measured> {
 /// What one part of the bench found: its rows, and what they mean.
 type Part = (Vec<Row>, String);
 
-/// The event store, built without a profile, and its load.
-struct Store {
+/// A service, built without a profile, and its load.
+struct Service {
+    sample: Sample,
     folder: Scratch,
     program: PathBuf,
     load: PathBuf,
-    /// What the compiler has decided in the store's own packages.
+    /// What the compiler has decided in the service's own packages.
     decisions: BTreeSet<Decision>,
 }
 
-impl Store {
-    fn build(site: &Site) -> Outcome<Self> {
+impl Service {
+    fn build(site: &Site, sample: Sample) -> Outcome<Self> {
         let folder = scratch()?;
-        let (program, load) = (folder.path().join("store"), folder.path().join("load"));
-        let decisions = store::build(site, "./cmd/eventstore", &program, None)?;
-        store::build(site, "./cmd/eventload", &load, None)?;
+        let (program, load) = (folder.path().join("service"), folder.path().join("load"));
+        let decisions = sample.build(site, &program, None)?;
+        sample.build_load(site, &load)?;
         Ok(Self {
+            sample,
             folder,
             program,
             load,
@@ -177,12 +188,12 @@ fn get(address: &str, path: &str) -> Outcome<Vec<u8>> {
         stream.read_to_end(&mut answer)?;
         Ok(answer)
     };
-    let answer = ask().or_infrastructure(|| "the event store does not answer".to_owned())?;
+    let answer = ask().or_infrastructure(|| "the service does not answer".to_owned())?;
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
     Ok(end.map_or(&[][..], |end| &answer[end + 4..]).to_vec())
 }
 
-/// The training load of a store, until it is dropped.
+/// The training load of a service, until it is dropped.
 struct Load(Child);
 
 impl Load {

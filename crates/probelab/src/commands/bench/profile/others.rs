@@ -119,6 +119,11 @@ pub struct Seen {
 }
 
 impl Looking {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// bpftrace says that it attaches before it does; perf says nothing when it is ready.
     fn await_readiness(&self) -> Outcome<()> {
         if self.other == Other::Bpftrace {

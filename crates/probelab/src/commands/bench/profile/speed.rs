@@ -10,10 +10,10 @@ use std::{
 use goprof::{Sampler, Symbolizer, pprof::Profile};
 use pgo::ruler;
 
-use super::{HZ, Load, Part, Row, Store, meta, others::Other, scratch, told};
+use super::{HZ, Load, Part, Row, Service, meta, others::Other, scratch, told};
 use crate::{
     build::go,
-    commands::tour::arms::Arm,
+    commands::samples::{EVENT_STORE, arms::Arm},
     trouble::{OrTrouble as _, Outcome, Trouble},
 };
 
@@ -23,12 +23,12 @@ const SPAN: Duration = Duration::from_secs(15);
 const TIMES: u32 = 5;
 
 /// Measures both.
-pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
+pub fn rows(store: &Service, rounds: u32) -> Outcome<Part> {
     let folder = scratch()?;
     let bare = folder.path().join("bare.pprof");
     let written = folder.path().join("written.pprof");
     let has_perf = Other::here().contains(&Other::Perf);
-    let arm = Arm::start(&store.program)?;
+    let arm = Arm::start(EVENT_STORE, &store.program)?;
     let load = Load::start(&store.load, arm.address(), SPAN.as_secs() + 20)?;
     std::thread::sleep(Duration::from_secs(1));
 
@@ -102,7 +102,8 @@ pub fn rows(store: &Store, rounds: u32) -> Outcome<Part> {
     Ok((rows, sentence))
 }
 
-fn open(pid: u32) -> Outcome<Symbolizer> {
+/// Opens a process's program anew.
+pub fn open(pid: u32) -> Outcome<Symbolizer> {
     goprof::for_process(pid).map_err(told)
 }
 
@@ -126,7 +127,7 @@ fn without_names(mut profile: Profile) -> Profile {
 }
 
 /// CPU seconds that this process takes for it, once.
-fn own(act: impl Fn() -> Outcome<()>) -> Outcome<f64> {
+pub fn own(act: impl Fn() -> Outcome<()>) -> Outcome<f64> {
     let clock =
         || ruler::cpu_time(std::process::id()).or_infrastructure(|| "no clock of ours".to_owned());
     let begin = clock()?;

@@ -1,4 +1,4 @@
-//! The tour's measurement: event stores that differ in how they were built, doing the same work.
+//! Services that differ in how they were built, doing the same work.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -10,43 +10,50 @@ use std::{
 use labcheck::scratch::Scratch;
 use pgo::ruler;
 
+use super::Sample;
 use crate::trouble::{OrTrouble as _, Outcome, Trouble};
 
-/// A running event store with its own data.
+/// A running service, with its own data if it keeps any.
 pub struct Arm {
+    sample: Sample,
     child: Child,
     address: String,
     _data: Scratch,
 }
 
 impl Arm {
-    /// Starts a store.
-    pub fn start(store: &Path) -> Outcome<Self> {
+    /// Starts a build of `sample`.
+    pub fn start(sample: Sample, program: &Path) -> Outcome<Self> {
+        let name = sample.name;
         let data =
-            Scratch::new("tour").or_infrastructure(|| "cannot make a data folder".to_owned())?;
-        let mut child = Command::new(store)
-            .args(["serve", "--addr", "127.0.0.1:0", "--data"])
-            .arg(data.path())
+            Scratch::new("service").or_infrastructure(|| "cannot make a data folder".to_owned())?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--addr", "127.0.0.1:0"]);
+        if sample.keeps_data {
+            command.arg("--data").arg(data.path());
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .or_infrastructure(|| "cannot start the event store".to_owned())?;
+            .or_infrastructure(|| format!("cannot start the {name} service"))?;
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output)
                 .read_line(&mut line)
-                .or_infrastructure(|| "the event store says nothing".to_owned())?;
+                .or_infrastructure(|| format!("the {name} service says nothing"))?;
         }
         let address = line.trim().strip_prefix("listening on ").map(str::to_owned);
         let arm = Self {
+            sample,
             child,
             address: address.unwrap_or_default(),
             _data: data,
         };
         if arm.address.is_empty() {
             return Err(Trouble::infrastructure(
-                format!("the event store said {:?}", line.trim()),
+                format!("the {name} service said {:?}", line.trim()),
                 "",
             ));
         }
@@ -66,8 +73,9 @@ impl Arm {
     /// Gives it `requests` requests of the test load; returns the CPU time that they took, seconds.
     pub fn slice(&self, load: &Path, seed: u64, requests: u64) -> Outcome<f64> {
         let pid = self.child.id();
+        let name = self.sample.name;
         let clock =
-            || ruler::cpu_time(pid).or_infrastructure(|| "the event store is gone".to_owned());
+            || ruler::cpu_time(pid).or_infrastructure(|| format!("the {name} service is gone"));
         let before = clock()?;
         let output = Command::new(load)
             .args([
