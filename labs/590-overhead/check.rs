@@ -154,7 +154,8 @@ fn estimate(lab: &mut Session) -> Result<(), Stop> {
 
 /// Whether an estimate is further from the truth than it may be. One that is no number is.
 fn off(told: f64, truth: f64, tolerance: f64) -> bool {
-    !((told - truth).abs() <= tolerance)
+    let error = (told - truth).abs();
+    error.is_nan() || error > tolerance
 }
 
 fn micros(seconds: f64) -> String {

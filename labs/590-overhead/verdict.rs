@@ -22,8 +22,10 @@ const LEEWAY: f64 = 0.15;
 const SHOWS: &[&str] = &["less", "more", "not-shown", "not-measured"];
 const PAYS: &[&str] = &["service", "profiler"];
 const HAD: &[&str] = &["yes", "no", "not-measured"];
+/// A part of what a sample costs.
+type Part = fn(Cost) -> f64;
 /// What is compared with mine.
-const COMPARED: [(&str, Who, fn(Cost) -> f64); 4] = [
+const COMPARED: [(&str, Who, Part); 4] = [
     ("perf", Who::Perf, |cost| cost.service),
     ("bpftrace", Who::Bpftrace, |cost| cost.service),
     ("pprof", Who::Pprof, |cost| cost.service),

@@ -57,23 +57,30 @@ impl Drop for Running {
     }
 }
 
-/// A profile that no other is like: a recorded one, with a string more that holds its number, and `extra`
-/// bytes that pack badly. Fields of a message, and members of a gzip file, may come one after the other.
+/// A profile that no other is like: a recorded one, as if of now, with a string more that holds its number and
+/// `extra` bytes that pack badly. Fields of a message, and members of a gzip file, may come one after the other.
 fn profile(number: u32, extra: usize) -> Vec<u8> {
     const RECORDED: &[u8] = include_bytes!("../../../labs/610-first-pgo-build/profiles/one.pprof");
     const STRING_TABLE: u8 = 6 << 3 | 2;
+    const TIME_NANOS: u8 = 9 << 3;
     let mut rng = fastrand::Rng::with_seed(number.into());
     let noise: String = (0..extra).map(|_| rng.alphanumeric()).collect();
     let text = format!("number {number} {noise}");
-    let mut field = vec![STRING_TABLE];
-    let mut length = text.len();
-    while length > 0x7f {
-        field.push(length as u8 | 0x80);
-        length >>= 7;
+    let mut fields = vec![STRING_TABLE];
+    varint(&mut fields, text.len() as u64);
+    fields.extend(text.bytes());
+    fields.push(TIME_NANOS);
+    varint(&mut fields, pgo::server::now() as u64);
+    [RECORDED, &goprof::pack(&fields)].concat()
+}
+
+/// As protobuf writes numbers.
+fn varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
     }
-    field.push(length as u8);
-    field.extend(text.bytes());
-    [RECORDED, &goprof::pack(&field)].concat()
+    bytes.push(number as u8);
 }
 
 /// The profile's name in an acknowledgement.
