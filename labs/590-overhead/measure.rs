@@ -11,14 +11,16 @@ use super::{
 };
 
 const MEASURE: &str = "src/measure.rs";
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 3;
 /// Of the work and of waiting in a slice, milliseconds: who reads another clock is off by a third.
 const CPU: std::ops::RangeInclusive<u64> = 110..=170;
 const SLEEP: std::ops::RangeInclusive<u64> = 60..=90;
 /// What the learner's reading of the service's clock may be off from its own: what happens between the two
-/// readings. With nineteen other programs on two CPUs it was 1 ms at most, and 4 ms where pprof was on.
+/// readings. With nineteen other programs on two CPUs it was 1 ms at most, and 4 ms where pprof was on. In an
+/// emulated machine work takes twice the time, and at 4,999 Hz a twentieth more goes by between the readings.
+/// Who reads the wall's clock is off by 60 ms at least.
 const SLACK: f64 = 0.005;
-const SLACK_SHARE: f64 = 0.02;
+const SLACK_SHARE: f64 = 0.1;
 /// pprof has goroutines of its own, which may run between the two. Who reads another clock is also off in
 /// the other runs.
 const SLACK_OF_PPROF: f64 = 0.03;
@@ -228,8 +230,9 @@ impl Seen {
 
     /// What is wrong with what a run says of who looked, and how often.
     ///
-    /// Of the samples that CPU time would make half are asked for: machines that stand still for a while
-    /// lose ticks, and CPU time counts on.
+    /// Of the samples that CPU time would make a tenth is asked for, what the next rate but one would give:
+    /// machines that stand still for a while lose ticks, and CPU time counts on. An emulated machine on a
+    /// host with much else to do had a quarter.
     fn contradicts(&self, run: &Run) -> Option<String> {
         let Run {
             who, hz, samples, ..
@@ -256,7 +259,7 @@ impl Seen {
             )),
             Who::Mine
                 if !possible(*samples)
-                    || (*samples as f64) < due / 2.0 - 10.0
+                    || (*samples as f64) < due / 10.0 - 10.0
                     || *samples > self.ticks =>
             {
                 Some(format!(
@@ -320,8 +323,8 @@ pub(super) fn lacks(round: &[Run]) -> Option<String> {
 
 /// What keeps the runs from being in random order, if anything does.
 ///
-/// Of five rounds drawn by chance all are sorted, or all are the same, or in all each profiler's runs stand
-/// together, less than once in a million million measurements.
+/// Of three rounds drawn by chance all are sorted, or all are the same, or in all each profiler's runs stand
+/// together, less than once in a hundred million measurements.
 pub(super) fn unmixed(rounds: &[Vec<Run>]) -> Option<String> {
     let order = |round: &Vec<Run>| -> Vec<(Who, u32)> {
         round.iter().map(|run| (run.who, run.hz)).collect()
