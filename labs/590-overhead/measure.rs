@@ -95,7 +95,8 @@ pub(super) fn measure(lab: &mut Session) -> Result<(), Stop> {
             Who::Pprof => SLACK_OF_PPROF,
             _ => SLACK,
         };
-        !((run.service - seen.cpu).abs() <= slack + SLACK_SHARE * seen.cpu)
+        let error = (run.service - seen.cpu).abs();
+        error.is_nan() || error > slack + SLACK_SHARE * seen.cpu
     });
     let time = wrong.map_or(Ok(()), |(run, seen)| {
         Err(at(
