@@ -75,18 +75,12 @@ pub fn run(site: &Site, folder: &str, title: Option<&str>) -> Outcome {
             .or_infrastructure(|| format!("cannot make {}", site.shown(&page)))?;
         made.push(site.shown(&page));
     }
-    // Only the new packages enter the lock file; nobody else's versions move.
-    let locked = Command::new("cargo")
-        .args(["update", "--workspace", "--offline", "--quiet"])
-        .env("RUSTUP_TOOLCHAIN", versions::stable())
-        .current_dir(site.root.join("labs"))
-        .stdin(Stdio::null())
-        .status();
+    let locked = lock(&site.root.join("labs"));
     outln!("{title} is a copy of {} for now:", MODEL.0);
     for path in made {
         outln!("    {path}");
     }
-    if !locked.is_ok_and(|status| status.success()) {
+    if !locked {
         outln!(
             "labs/Cargo.lock could not be brought up to date: run `cargo update --workspace` in labs/."
         );
@@ -141,6 +135,27 @@ fn copy(from: &Path, to: &Path, change: &impl Fn(String) -> String) -> std::io::
         return Ok(());
     }
     fs::write(to, change(fs::read_to_string(from)?))
+}
+
+/// Brings the lock file up to date: only the new packages enter it, nobody else's versions move. Says whether
+/// it did.
+///
+/// Without network first, which is quicker and mostly enough; cargo may never have looked a package up that
+/// no lab built here needed.
+fn lock(labs: &Path) -> bool {
+    [true, false].into_iter().any(|offline| {
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args(["update", "--workspace", "--quiet"])
+            .args(offline.then_some("--offline"))
+            .env("RUSTUP_TOOLCHAIN", versions::stable())
+            .current_dir(labs)
+            .stdin(Stdio::null());
+        if offline {
+            cargo.stderr(Stdio::null());
+        }
+        cargo.status().is_ok_and(|status| status.success())
+    })
 }
 
 #[cfg(test)]
